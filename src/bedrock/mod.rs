@@ -1,0 +1,5 @@
+//! What the bytes mean at AWS.
+
+pub mod fault;
+pub mod model;
+pub mod operation;

@@ -1,0 +1,1 @@
+//! Model ids, ARNs and regions, and the hosts that serve them.

@@ -1,0 +1,1 @@
+//! The only two doors between the planes.

@@ -1,0 +1,1 @@
+//! config.yaml (LiteLLM's keys) → checked settings; errors with file, line and key.

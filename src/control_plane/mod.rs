@@ -1,0 +1,3 @@
+//! The one thread that may wait.
+
+pub mod config;

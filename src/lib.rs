@@ -1,0 +1,57 @@
+//! Outcrop: AWS Bedrock's own protocol from many clients, through one event-loop proxy.
+//!
+//! # The map
+//!
+//! ```text
+//!               main (flags, subcommands)
+//!                │
+//!    data_plane  │  control_plane   mock_bedrock     one thread per core │ one thread that may block │ a stand-in for AWS
+//!         └──┬───┴───┬──┘                            (never each other)
+//!            ▼       ▼
+//!           net ── sockets, TLS, clock               ══════ I/O starts here; everything below is pure: no .await ══════
+//!            ▼
+//!         boundary                                   Snapshot ↓ (control → data)
+//!            ▼
+//!          policy                                    auth · route · balance
+//!            ▼
+//!         bedrock                                    operation · model · fault
+//!            ▼
+//!           wire                                     http1 · sigv4
+//!            ▼
+//!   buffer → limits → units                          words
+//! ```
+//!
+//! A layer uses only layers below it; `tests/it/tidy.rs` checks that. Read [`data_plane::exchange`]
+//! next: it is the road a request takes.
+//!
+//! # Lexicon
+//!
+//! - **client**, **upstream**: the two sides. A *request* comes from the client, an *answer* from upstream.
+//! - **head**, **content**: a message's start line and fields, and what follows (RFC 9112 §2.1, RFC 9110 §6.4).
+//! - **deployment**: one entry of `model_list`: a model id in a region with a credential. **Group**: the
+//!   deployments that share a `model_name`.
+//! - **snapshot**: one immutable generation of everything the data plane knows.
+//! - **fault**: an error shaped as AWS shapes it.
+//!
+//! # Invariants
+//!
+//! - Content passes byte for byte, request and answer, and on arrival. What leaves differs only in the head.
+//! - Time, randomness and configuration are arguments below `net`. Only `net::clock` reads a clock.
+//! - No credential, client key or request content reaches a log, an error or a panic message.
+//! - No lock and no heap allocation per request in the steady state on the data plane.
+//!
+//! Deliberately absent: a way to take the upstream host, region or credential from a client; redirects;
+//! tunnels (`CONNECT`, `Upgrade`); anything that reads request content.
+
+pub mod bedrock;
+pub mod boundary;
+pub mod buffer;
+pub mod control_plane;
+pub mod data_plane;
+pub mod limits;
+#[cfg(feature = "stand-in")]
+pub mod mock_bedrock;
+pub mod net;
+pub mod policy;
+pub mod units;
+pub mod wire;

@@ -1,0 +1,67 @@
+//! Every bound, who imposes it, and what happens when it is hit.
+//!
+//! A queue, loop, buffer, retry or wait takes its limit from here. Byte counts end in `_BYTES…`,
+//! times in `_MS…`.
+
+/// A message head (start line and fields), either side. Ours: RFC 9112 §3 asks for at least 8000 B of
+/// target. Hit: 431 to a client; 502 for an answer.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// A request target. Ours; model ids have at most 2,048 characters (AWS), threefold when encoded. Hit: 414.
+pub const TARGET_BYTES_MAX: usize = 16 * 1024;
+/// Fields of one head. Ours, as hyper and httpd. Hit: 431 to a client; 502 for an answer.
+pub const FIELDS_MAX: usize = 100;
+/// All chunk extensions of one message together. Ours (RFC 9112 §7.1.1 asks for a bound). Hit: 400 or 502.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 16 * 1024;
+/// A trailer section; it is dropped. Ours. Hit: 400 or 502.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+/// Interim (1xx) answers skipped before the final one. Ours. Hit: 502.
+pub const INTERIM_ANSWERS_MAX: usize = 16;
+/// Request content, unless `general_settings.max_request_size_mb` says otherwise. AWS takes 25,000,000 B
+/// for InvokeModel. Hit: 413.
+pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;
+/// Forwarded fields that are signed: content-type, host, x-amz-*, x-amzn-bedrock-*. Ours. Hit: 431.
+pub const SIGNED_FIELDS_MAX: usize = 32;
+/// Content left unread by an early answer (401, 404, 413, …) that is read and dropped so that the
+/// connection lives on. Ours. Hit: the connection closes.
+pub const UNREAD_CONTENT_BYTES_MAX: usize = 64 * 1024;
+
+/// What a client connection's receive buffer starts with: holds practically every request head.
+pub const IDLE_BUFFER_BYTES: usize = 2 * 1024;
+/// A receive buffer while content flows. Holds a whole TLS record ([`TLS_RECORD_BYTES_MAX`]).
+pub const FLOW_BUFFER_BYTES: usize = 64 * 1024;
+/// A TLS 1.2 record on the wire (RFC 5246 §6.2.3): header, 2^14 of content, 2048 of expansion.
+pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
+/// Plaintext given to one upstream send. Ours: bounds the encrypted copy of large content.
+pub const SEND_BYTES_MAX: usize = 64 * 1024;
+/// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
+pub const SPARE_BUFFERS_MAX: usize = 128;
+/// Idle upstream connections that a core keeps per endpoint. Ours. Hit: the oldest closes.
+pub const IDLE_UPSTREAM_MAX: usize = 256;
+
+/// From a head's first byte to its last. Ours, against slow heads. Hit: 408, close.
+pub const HEAD_MS_MAX: u64 = 15_000;
+/// Between two reads of request content. Ours. Hit: 408, close.
+pub const CONTENT_IDLE_MS_MAX: u64 = 30_000;
+/// An idle keep-alive client connection. Ours, above the 60 s that load balancers in front of us
+/// commonly use, so that they and not we end it. Hit: close.
+pub const CLIENT_IDLE_MS_MAX: u64 = 75_000;
+/// A client that takes none of the bytes we have for it. Ours. Hit: close.
+pub const CLIENT_STALL_MS_MAX: u64 = 120_000;
+/// TCP connect and TLS handshake together, over all addresses. Ours. Hit: 503.
+pub const CONNECT_MS_MAX: u64 = 5_000;
+/// From a request sent to the first byte of its answer, and between two reads of an answer: LiteLLM's
+/// default `timeout` on this path. Hit: 504 before the head, a truncated message after it.
+pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
+/// An upstream connection that waits for its next request. Ours, below the idle time of AWS's front ends.
+/// Hit: close.
+pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
+/// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
+pub const TICK_MS: u64 = 100;
+/// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
+pub const SHUTDOWN_GRACE_MS: u64 = 30_000;
+/// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
+pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
+
+const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);
+const _: () = assert!(IDLE_BUFFER_BYTES < HEAD_BYTES_MAX);

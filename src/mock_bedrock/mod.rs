@@ -1,0 +1,1 @@
+//! A TLS Bedrock stand-in that verifies signatures and produces faults on request.

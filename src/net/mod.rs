@@ -1,0 +1,1 @@
+//! Sockets, TLS and the clock, for both planes; no policy.

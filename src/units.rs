@@ -1,0 +1,54 @@
+//! Numbers that cannot be swapped: each with its own type and its unit in its name.
+
+/// Seconds since 1970-01-01T00:00:00Z, by the wall clock. Signs requests; never measures a wait.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct UnixSeconds(pub u64);
+
+/// Identifies one request from its head to its log line: 128 random bits, shown as a version 4 UUID
+/// (RFC 9562 §5.4), the shape AWS gives `x-amzn-requestid`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RequestId(u128);
+
+impl RequestId {
+    /// From 128 random bits, of which the version and variant bits are overwritten.
+    #[must_use]
+    pub fn from_random(bits: u128) -> Self {
+        let version = 0x4_u128 << 76;
+        let variant = 0x2_u128 << 62;
+        Self((bits & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | version | variant)
+    }
+
+    /// `xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx`, lower case, always 36 bytes of ASCII.
+    #[must_use]
+    pub fn text(self) -> [u8; 36] {
+        const DASHES: [usize; 4] = [8, 13, 18, 23];
+        let digits = self.0.to_be_bytes();
+        let mut nibbles = digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let mut text = [b'-'; 36];
+        for (at, place) in text.iter_mut().enumerate() {
+            if !DASHES.contains(&at) {
+                let nibble = nibbles.next().expect("32 nibbles for 32 places");
+                *place = b"0123456789abcdef"[usize::from(nibble)];
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_a_version_4_uuid() {
+        for bits in [0, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
+            let text = RequestId::from_random(bits).text();
+            assert_eq!(text[14], b'4', "version");
+            assert!(b"89ab".contains(&text[19]), "variant");
+            assert_eq!(text.iter().filter(|byte| **byte == b'-').count(), 4);
+            assert!(text.iter().all(|b| b"0123456789abcdef-".contains(b)));
+        }
+        let text = RequestId::from_random(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef).text();
+        assert_eq!(&text, b"01234567-89ab-4def-8123-456789abcdef");
+    }
+}

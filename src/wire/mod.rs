@@ -1,0 +1,4 @@
+//! Sans-IO protocol cores: bytes in, facts out.
+
+pub mod http1;
+pub mod sigv4;
