@@ -46,6 +46,7 @@
 pub mod bedrock;
 pub mod boundary;
 pub mod buffer;
+
 pub mod control_plane;
 pub mod data_plane;
 pub mod limits;

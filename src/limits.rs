@@ -33,6 +33,8 @@ pub const FLOW_BUFFER_BYTES: usize = 64 * 1024;
 pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
 /// Plaintext given to one upstream send. Ours: bounds the encrypted copy of large content.
 pub const SEND_BYTES_MAX: usize = 64 * 1024;
+/// TLS sessions that a core keeps for resumption. Ours; the oldest is forgotten.
+pub const SESSIONS_MAX: usize = 256;
 /// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
 pub const SPARE_BUFFERS_MAX: usize = 128;
 /// Idle upstream connections that a core keeps per endpoint. Ours. Hit: the oldest closes.

@@ -1,0 +1,198 @@
+//! TCP over completion I/O: buffers are lent to the kernel whole and come back with the result.
+//!
+//! Rule (monoio): dropping a receive or send in flight cancels it, and the kernel may have moved bytes
+//! that nobody saw. So whoever drops one must not use that connection again.
+#![expect(
+    unsafe_code,
+    reason = "two operations of one socket at a time; borrowed descriptors for socket options"
+)]
+
+use std::{
+    cell::UnsafeCell,
+    future::Future,
+    io,
+    mem::MaybeUninit,
+    net::{Shutdown, SocketAddr},
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+use monoio::{
+    buf::{IoBuf, IoBufMut},
+    io::{AsyncReadRent, AsyncWriteRent},
+    net::{TcpListener, TcpStream},
+};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
+
+use crate::buffer::Buffer;
+
+/// Connections that the kernel queues for a listener before it turns new ones away.
+const BACKLOG: i32 = 4096;
+
+/// A bound socket that does not listen on a core yet. Several may share one address (`SO_REUSEPORT`).
+#[derive(Debug)]
+pub struct Bound(std::net::TcpListener);
+
+impl Bound {
+    /// Binds and listens; connections queue in the kernel from here on. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The kernel's: address in use, not available, permission for a low port.
+    pub fn listen(address: SocketAddr) -> io::Result<Self> {
+        let socket =
+            RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self(socket.into()))
+    }
+
+    /// The address bound, with the port the kernel chose.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A listener on the calling core.
+pub struct Listener(TcpListener);
+
+impl Listener {
+    /// Hands a bound socket to the calling core's event loop.
+    ///
+    /// # Errors
+    /// When the event loop refuses the descriptor.
+    pub fn new(bound: Bound, driver: super::runtime::Driver) -> io::Result<Self> {
+        // io_uring waits by itself, and fails on a non-blocking socket instead; epoll needs one.
+        bound.0.set_nonblocking(driver == super::runtime::Driver::Epoll)?;
+        Ok(Self(TcpListener::from_std(bound.0)?))
+    }
+
+    /// The next connection. Never drop this future: monoio 0.2.4 leaks the descriptor of a connection
+    /// that was accepted while its accept was cancelled.
+    ///
+    /// # Errors
+    /// The kernel's; `EMFILE` and the like pass, `EINVAL` after [`Self::stop`] does not.
+    pub async fn accept(&self) -> io::Result<Socket> {
+        let (stream, _peer) = self.0.accept().await?;
+        Socket::new(stream)
+    }
+
+    /// Whether a connection waits to be accepted.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd; a time-out of zero returns at once.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    /// Takes no more connections: a pending [`Self::accept`] fails.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn stop(&self) -> io::Result<()> {
+        with_descriptor(&self.0, |socket| socket.shutdown(Shutdown::Read))
+    }
+}
+
+/// A connected socket of the calling core. One receive and one send may be in flight at a time.
+pub struct Socket(UnsafeCell<TcpStream>);
+
+impl Socket {
+    fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?; // a frame leaves when it is written, not when the last one was acknowledged
+        Ok(Self(UnsafeCell::new(stream)))
+    }
+
+    /// Connects to one address. Bound it with a time-out: the kernel's own is minutes.
+    ///
+    /// # Errors
+    /// The kernel's: refused, unreachable, out of descriptors.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::new(TcpStream::connect_addr(address).await?)
+    }
+
+    /// Appends what arrives next to `buffer`, into the room that it has (at least one byte). 0 is the
+    /// peer's end.
+    pub fn receive(
+        &self,
+        mut buffer: Buffer,
+    ) -> impl Future<Output = (io::Result<usize>, Buffer)> + use<> {
+        let storage = std::mem::take(buffer.storage_mut());
+        let (filled, capacity) = (storage.len(), storage.capacity());
+        assert!(filled < capacity, "a receive needs room");
+        // SAFETY: monoio builds the operation from a clone of the descriptor when called and keeps no
+        // reference to the stream (its own `into_split` relies on the same), and this thread is the
+        // only one that can hold `self`, so no other reference is alive during the call.
+        let operation = unsafe { &mut *self.0.get() }.read(storage.slice_mut(filled..capacity));
+        async move {
+            let (result, slice) = operation.await;
+            *buffer.storage_mut() = slice.into_inner();
+            (result, buffer)
+        }
+    }
+
+    /// Sends `bytes[from..]`, all of it. A stall of `stall` with no byte taken is an error.
+    pub async fn send(
+        &self,
+        mut bytes: Vec<u8>,
+        mut from: usize,
+        stall: Duration,
+    ) -> (io::Result<()>, Vec<u8>) {
+        while from < bytes.len() {
+            let end = bytes.len();
+            // SAFETY: as in `receive`; reads and writes of a stream are independent.
+            let operation = unsafe { &mut *self.0.get() }.write(bytes.slice(from..end));
+            match super::runtime::timeout(stall, operation).await {
+                // The bytes stay with the cancelled operation until the kernel is done with them.
+                Err(super::runtime::Elapsed) => {
+                    return (Err(io::ErrorKind::TimedOut.into()), Vec::new());
+                }
+                Ok((Ok(0), slice)) => {
+                    return (Err(io::ErrorKind::WriteZero.into()), slice.into_inner());
+                }
+                Ok((Ok(sent), slice)) => {
+                    bytes = slice.into_inner();
+                    from += sent;
+                }
+                Ok((Err(error), slice)) => return (Err(error), slice.into_inner()),
+            }
+        }
+        (Ok(()), bytes)
+    }
+
+    /// Whether an idle connection can carry a request: no byte to read, no end, no error. One system
+    /// call that does not wait.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let peeked = self.options(|socket| socket.recv_with_flags(&mut byte, flags));
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Says that no more will be sent, and keeps reading possible.
+    pub fn finish_sending(&self) {
+        // An error means that the peer is gone already, which is what this is about to bring about.
+        let _ = self.options(|socket| socket.shutdown(Shutdown::Write));
+    }
+
+    /// Makes the coming close a reset, so that the peer cannot take what it got for the whole.
+    pub fn reset_on_close(&self) {
+        let _ = self.options(|socket| socket.set_linger(Some(Duration::ZERO)));
+    }
+
+    fn options<R>(&self, call: impl FnOnce(&SockRef<'_>) -> R) -> R {
+        // SAFETY: as in `receive`; only the descriptor is read.
+        with_descriptor(unsafe { &*self.0.get() }, call)
+    }
+}
+
+fn with_descriptor<R>(owner: &impl AsRawFd, call: impl FnOnce(&SockRef<'_>) -> R) -> R {
+    // SAFETY: `owner` is borrowed for the whole call, and keeps the descriptor open.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(owner.as_raw_fd()) };
+    call(&SockRef::from(&descriptor))
+}
