@@ -54,5 +54,6 @@ pub mod limits;
 pub mod mock_bedrock;
 pub mod net;
 pub mod policy;
+pub mod secret;
 pub mod units;
 pub mod wire;

@@ -1,1 +1,158 @@
-//! Errors in the shape AWS SDKs understand.
+//! Errors in the shape AWS SDKs understand: a status that makes them react rightly, a type, a message.
+//!
+//! SDKs take the type from `x-amzn-errortype` and the text from `{"message": …}`; they repeat 429, 500,
+//! 502, 503 and 504, and nothing else here. Texts are fixed, so that none can leak what is inside.
+//! Source: `../shared/guides/bedrock.md` §1.5 and §4.4, recorded from AWS and its SDKs.
+
+/// Why a request gets no answer from AWS. Who erred: the client, unless a variant says otherwise.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The message breaks RFC 9112 or a rule of ours; the text says which.
+    BadRequest(&'static str),
+    /// No client key came with the request.
+    MissingKey,
+    /// The client key is none of ours.
+    WrongKey,
+    /// The model's name is not in the model list.
+    UnknownModel,
+    /// The path is none that we serve.
+    UnknownTarget,
+    /// The path exists for another method only.
+    MethodNotAllowed {
+        /// The method that is allowed.
+        allow: &'static str,
+    },
+    /// The request stopped coming.
+    RequestTimeout,
+    /// Content above `general_settings.max_request_size_mb`.
+    ContentTooLarge,
+    /// The target is longer than any of ours.
+    TargetTooLong,
+    /// The head has too many bytes or fields.
+    HeadTooLarge,
+    /// An `Expect` that we cannot meet.
+    ExpectationFailed,
+    /// A transfer coding other than `chunked`.
+    UnknownCoding,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    VersionNotSupported,
+    /// Upstream cannot be reached (upstream or the network erred).
+    Unreachable,
+    /// Upstream's certificate or TLS is not acceptable (upstream or the network erred).
+    Untrusted,
+    /// Upstream answered nonsense, or broke off before the head was whole (upstream erred).
+    BadAnswer,
+    /// Upstream did not answer in time (upstream erred).
+    AnswerTimeout,
+    /// We are about to stop (nobody erred).
+    ShuttingDown,
+}
+
+impl Fault {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::MissingKey | Self::WrongKey => 403,
+            Self::UnknownModel | Self::UnknownTarget => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::RequestTimeout => 408,
+            Self::ContentTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::ExpectationFailed => 417,
+            Self::HeadTooLarge => 431,
+            Self::UnknownCoding => 501,
+            Self::Untrusted | Self::BadAnswer => 502,
+            Self::Unreachable | Self::ShuttingDown => 503,
+            Self::AnswerTimeout => 504,
+            Self::VersionNotSupported => 505,
+        }
+    }
+
+    /// The exception's name, for `x-amzn-errortype`.
+    #[must_use]
+    pub fn error_type(self) -> &'static str {
+        match self {
+            Self::MissingKey => "MissingAuthenticationTokenException",
+            Self::WrongKey => "UnrecognizedClientException",
+            Self::UnknownModel => "ResourceNotFoundException",
+            Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
+            Self::RequestTimeout => "RequestTimeoutException",
+            Self::ContentTooLarge => "RequestEntityTooLargeException",
+            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => "ServiceUnavailableException",
+            Self::Untrusted | Self::BadAnswer => "InternalServerException",
+            _ => "ValidationException",
+        }
+    }
+
+    /// What happened and what to do, for a person. Holds no character that JSON would escape.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::BadRequest(what) => what,
+            Self::MissingKey => "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id.",
+            Self::WrongKey => "The key sent with the request is not valid for this proxy.",
+            Self::UnknownModel => "No model of this name is configured here; GET /v1/models lists the names.",
+            Self::UnknownTarget => "No operation at this path; this proxy serves /bedrock/model/NAME/ACTION.",
+            Self::MethodNotAllowed { .. } => "This path does not take this method; the allow field names the one it takes.",
+            Self::RequestTimeout => "The request did not arrive in time.",
+            Self::ContentTooLarge => "The request's content is larger than this proxy is configured to take.",
+            Self::TargetTooLong => "The request target is too long.",
+            Self::HeadTooLarge => "The request's header section is too large.",
+            Self::ExpectationFailed => "The only expectation met here is 100-continue.",
+            Self::UnknownCoding => "The only transfer coding understood here is chunked.",
+            Self::VersionNotSupported => "This port speaks HTTP/1.1 and HTTP/1.0.",
+            Self::Unreachable => "The model's endpoint could not be reached; try again.",
+            Self::Untrusted => "The model's endpoint could not be trusted: its certificate or TLS was refused.",
+            Self::BadAnswer => "The model's endpoint broke off or answered with something that is not HTTP; try again.",
+            Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
+            Self::ShuttingDown => "This proxy is shutting down; try again.",
+        }
+    }
+
+    /// Whether the connection must end: what follows on it can no longer be told apart.
+    #[must_use]
+    pub fn ends_connection(self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest(_)
+                | Self::RequestTimeout
+                | Self::TargetTooLong
+                | Self::HeadTooLarge
+                | Self::UnknownCoding
+                | Self::VersionNotSupported
+                | Self::ShuttingDown
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_needs_no_escaping_and_names_are_aws_names() {
+        let all = [
+            Fault::BadRequest("x"), Fault::MissingKey, Fault::WrongKey, Fault::UnknownModel, Fault::UnknownTarget,
+            Fault::MethodNotAllowed { allow: "POST" }, Fault::RequestTimeout, Fault::ContentTooLarge, Fault::TargetTooLong,
+            Fault::HeadTooLarge, Fault::ExpectationFailed, Fault::UnknownCoding, Fault::VersionNotSupported,
+            Fault::Unreachable, Fault::Untrusted, Fault::BadAnswer, Fault::AnswerTimeout, Fault::ShuttingDown,
+        ];
+        for fault in all {
+            assert!(fault.message().bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\'), "{fault:?}");
+            assert!(fault.error_type().ends_with("Exception"), "{fault:?}");
+            assert!((400..=505).contains(&fault.status()), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn sdks_repeat_what_upstream_did_and_not_what_the_client_did() {
+        for fault in [Fault::Unreachable, Fault::BadAnswer, Fault::AnswerTimeout, Fault::Untrusted, Fault::ShuttingDown] {
+            assert!([502, 503, 504].contains(&fault.status()), "{fault:?}");
+        }
+        for fault in [Fault::MissingKey, Fault::WrongKey, Fault::UnknownModel, Fault::BadRequest("")] {
+            assert!([400, 403, 404].contains(&fault.status()), "{fault:?}");
+        }
+    }
+}

@@ -1,1 +1,157 @@
-//! Request target → operation.
+//! Request target → what is asked for.
+//!
+//! The target is looked at raw, segment by segment, and matched exactly; the model's name alone is
+//! percent-decoded, once, by who looks it up. Nothing is normalised, so that no two readers of one
+//! target can disagree about it. What goes upstream is built from a deployment, never from this text.
+//! Source: the InvokeModel and Converse pages of the Bedrock API reference; LiteLLM's paths for health.
+
+/// A path below `/bedrock/model/` may hold anything but the action's own slash.
+const MODEL_PREFIX: &str = "/bedrock/model/";
+
+/// One of Bedrock's actions on a model. The discriminant indexes a deployment's prepared paths.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// `InvokeModel`.
+    Invoke,
+    /// `InvokeModelWithResponseStream`.
+    InvokeWithResponseStream,
+    /// `Converse`.
+    Converse,
+    /// `ConverseStream`.
+    ConverseStream,
+}
+
+impl Action {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 4] =
+        [Self::Invoke, Self::InvokeWithResponseStream, Self::Converse, Self::ConverseStream];
+
+    /// The last segment of its path.
+    #[must_use]
+    pub fn segment(self) -> &'static str {
+        match self {
+            Self::Invoke => "invoke",
+            Self::InvokeWithResponseStream => "invoke-with-response-stream",
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse-stream",
+        }
+    }
+
+    fn from_segment(segment: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.segment() == segment)
+    }
+}
+
+/// A page that Outcrop answers itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Page {
+    /// The process lives. Needs no key.
+    Liveliness,
+    /// The process can serve. Needs no key.
+    Readiness,
+    /// The names of the model list, in OpenAI's shape. Needs a key.
+    Models,
+}
+
+/// What a request target asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Target<'t> {
+    /// An action on a model.
+    Model {
+        /// The model's name, still percent-encoded, never empty.
+        encoded_name: &'t str,
+        /// What to do with it.
+        action: Action,
+        /// What followed the question mark.
+        query: &'t str,
+    },
+    /// A page of ours.
+    Page(Page),
+    /// Nothing that we know.
+    Unknown,
+}
+
+/// Reads an origin-form target, or an absolute-form one, whose authority is ignored (RFC 9112 §3.2.2:
+/// we serve one origin, whatever it is called).
+#[must_use]
+pub fn parse(target: &str) -> Target<'_> {
+    let (path, query) = origin_form(target).split_once('?').unwrap_or((origin_form(target), ""));
+    if let Some(rest) = path.strip_prefix(MODEL_PREFIX) {
+        return match rest.rsplit_once('/') {
+            Some((encoded_name, last)) if !encoded_name.is_empty() => match Action::from_segment(last) {
+                Some(action) => Target::Model { encoded_name, action, query },
+                None => Target::Unknown,
+            },
+            _ => Target::Unknown,
+        };
+    }
+    match path {
+        "/health/liveliness" | "/health/liveness" => Target::Page(Page::Liveliness),
+        "/health/readiness" => Target::Page(Page::Readiness),
+        "/v1/models" | "/models" => Target::Page(Page::Models),
+        _ => Target::Unknown,
+    }
+}
+
+fn origin_form(target: &str) -> &str {
+    let scheme = ["http://", "https://"].iter().find(|scheme| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    match scheme {
+        Some(scheme) => {
+            let rest = &target[scheme.len()..];
+            rest.find(['/', '?']).map_or("/", |start| &rest[start..])
+        }
+        None => target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(target: &str, expected: Target<'_>) {
+        assert_eq!(parse(target), expected, "{target}");
+    }
+
+    fn model(encoded_name: &str, action: Action) -> Target<'_> {
+        Target::Model { encoded_name, action, query: "" }
+    }
+
+    #[test]
+    fn names_may_hold_slashes_colons_and_arns() {
+        use Action::*;
+        check("/bedrock/model/claude/invoke", model("claude", Invoke));
+        check("/bedrock/model/team/claude/converse", model("team/claude", Converse));
+        check("/bedrock/model/us.a.b-v1:0/converse-stream", model("us.a.b-v1:0", ConverseStream));
+        check(
+            "/bedrock/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fx/invoke-with-response-stream",
+            model("arn:aws:bedrock:us-east-1:1:inference-profile%2Fx", InvokeWithResponseStream),
+        );
+        check("/bedrock/model/invoke/invoke", model("invoke", Invoke));
+        check("http://else:1/bedrock/model/claude/invoke", model("claude", Invoke));
+        check("HTTPS://else/bedrock/model/claude/invoke", model("claude", Invoke));
+    }
+
+    #[test]
+    fn nothing_is_normalised_or_guessed() {
+        for target in [
+            "/", "*", "", "/bedrock", "/bedrock/model", "/bedrock/model/", "/bedrock/model//invoke", "/bedrock/model/invoke",
+            "/bedrock/model/claude/invoke/", "/bedrock/model/claude/Invoke", "/bedrock/model/claude/invoke%20",
+            "//bedrock/model/claude/invoke", "/bedrock//model/claude/invoke", "/x/../bedrock/model/claude/invoke",
+            "/model/claude/invoke", "/bedrock/model/claude/invoke;x", "http://host", "http://host?x", "ftp://h/v1/models",
+            "/bedrock/v2/model/claude/invoke", "/health", "/v1/models/",
+        ] {
+            check(target, Target::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_query_is_kept_apart() {
+        let expected = Target::Model { encoded_name: "claude", action: Action::Invoke, query: "a=/b?c" };
+        check("/bedrock/model/claude/invoke?a=/b?c", expected);
+        check("/v1/models?return_wildcard_routes=false", Target::Page(Page::Models));
+        check("/health/readiness", Target::Page(Page::Readiness));
+        check("/health/liveness", Target::Page(Page::Liveliness));
+    }
+}

@@ -1,1 +1,3 @@
-//! The only two doors between the planes.
+//! The only doors between the planes: a snapshot goes down.
+
+pub mod snapshot;

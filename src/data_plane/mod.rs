@@ -1,1 +1,18 @@
-//! One pinned thread per core: accepts, relays, signs.
+//! One pinned thread per core: accepts, authenticates, signs, relays.
+//!
+//! Read [`exchange`] first: it is the road of one request. A core shares nothing with another but the
+//! published snapshot; inside a core everything is `Rc` and `Cell`, and no borrow is held across an
+//! `.await`.
+
+pub mod connection;
+pub mod dispatch;
+pub mod exchange;
+pub mod inbox;
+pub mod intake;
+pub mod outflow;
+pub mod pool;
+pub mod relay;
+pub mod reply;
+pub mod scratch;
+pub mod upstream;
+pub mod worker;

@@ -1,0 +1,203 @@
+//! One immutable generation of everything the data plane knows, swapped whole.
+//!
+//! The control plane makes a snapshot and publishes it; each core looks for a newer one between
+//! requests, and an exchange keeps the one it began with. What a request needs from a deployment is
+//! prepared here once: encoded paths, both as sent and as signed.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+
+use crate::{
+    bedrock::operation::Action,
+    policy::{auth::Keys, route::Routes},
+    secret::Secret,
+    wire::{percent, sigv4},
+};
+
+/// Everything the data plane knows.
+pub struct Snapshot {
+    /// Distinguishes this snapshot from every other of this process.
+    pub generation: u64,
+    /// Who is let in.
+    pub keys: Keys,
+    /// Model name → deployments.
+    pub routes: Routes,
+    /// What routes point to.
+    pub deployments: Vec<Deployment>,
+    /// Pages that Outcrop answers itself.
+    pub pages: Pages,
+    /// The largest request content taken, in bytes.
+    pub content_bytes_max: u64,
+}
+
+/// Content of the pages that Outcrop answers itself, ready to send: JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Pages {
+    /// `/v1/models`.
+    pub models: Bytes,
+    /// `/health/readiness` while we can serve.
+    pub ready: Bytes,
+    /// `/health/liveliness`.
+    pub alive: Bytes,
+}
+
+/// One entry of the model list, prepared for requests.
+pub struct Deployment {
+    /// `model_info.id`: visible ASCII.
+    pub id: String,
+    /// The AWS region that requests are signed for.
+    pub region: String,
+    /// Where requests go.
+    pub endpoint: Arc<Endpoint>,
+    /// What requests are signed with.
+    pub credential: Credential,
+    paths: [PreparedPath; Action::ALL.len()],
+}
+
+/// A path as it goes over the wire and as SigV4 sees it.
+#[derive(Clone, Debug)]
+pub struct PreparedPath {
+    /// The request target's path, percent-encoded.
+    pub wire: Vec<u8>,
+    /// Its canonical form: encoded once more.
+    pub canonical: Vec<u8>,
+}
+
+/// What a deployment's requests are authenticated with. Its `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Signs each request.
+    SigV4 {
+        /// Public part.
+        access_key_id: String,
+        /// Secret part.
+        secret_access_key: Secret,
+        /// Of temporary credentials.
+        session_token: Option<Secret>,
+    },
+    /// A Bedrock API key, sent as a bearer token.
+    ApiKey(Secret),
+}
+
+impl Deployment {
+    /// Prepares the paths of every action below `base_path` (empty, or `/x/y`).
+    #[must_use]
+    pub fn new(
+        id: String,
+        region: String,
+        model_id: &str,
+        base_path: &str,
+        endpoint: Arc<Endpoint>,
+        credential: Credential,
+    ) -> Self {
+        let paths = Action::ALL.map(|action| {
+            let mut wire = base_path.as_bytes().to_vec();
+            wire.extend_from_slice(b"/model/");
+            percent::encode_segment(model_id.as_bytes(), &mut wire);
+            wire.push(b'/');
+            wire.extend_from_slice(action.segment().as_bytes());
+            let mut canonical = Vec::new();
+            sigv4::canonical_path(&wire, &mut canonical);
+            PreparedPath { wire, canonical }
+        });
+        Self { id, region, endpoint, credential, paths }
+    }
+
+    /// The path of `action` on this deployment's model.
+    #[must_use]
+    pub fn path(&self, action: Action) -> &PreparedPath {
+        &self.paths[action as usize]
+    }
+}
+
+/// A place to connect to. Lives as long as the process, so that connections to it outlive a snapshot.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Its place in every core's pool of connections.
+    pub index: usize,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// Name or address, without brackets: what the certificate must carry.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The `host` field's value: with a port unless it is the scheme's.
+    pub authority: String,
+    /// What the name last resolved to; empty until it did.
+    addresses: ArcSwap<Vec<SocketAddr>>,
+}
+
+impl Endpoint {
+    /// An endpoint whose name has not been resolved.
+    #[must_use]
+    pub fn new(index: usize, tls: bool, host: String, port: u16, authority: String) -> Self {
+        Self { index, tls, host, port, authority, addresses: ArcSwap::default() }
+    }
+
+    /// What the name last resolved to, in the order to try; empty if it never did.
+    #[must_use]
+    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.addresses.load_full()
+    }
+
+    /// Replaces the addresses for connections made from now on.
+    pub fn publish_addresses(&self, addresses: Vec<SocketAddr>) {
+        self.addresses.store(Arc::new(addresses));
+    }
+}
+
+/// The place where the newest snapshot is found.
+pub struct Published {
+    current: ArcSwap<Snapshot>,
+}
+
+impl Published {
+    /// With a first snapshot.
+    #[must_use]
+    pub fn new(first: Snapshot) -> Self {
+        Self { current: ArcSwap::from_pointee(first) }
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn newest(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Makes `next` the newest.
+    pub fn publish(&self, next: Snapshot) {
+        self.current.store(Arc::new(next));
+    }
+}
+
+/// A number that no other snapshot of this process has.
+#[must_use]
+pub fn next_generation() -> u64 {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+    GENERATIONS.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_encoded_for_the_wire_and_once_more_for_the_signature() {
+        let endpoint = Arc::new(Endpoint::new(0, true, "h".into(), 443, "h".into()));
+        let key = Credential::ApiKey(Secret::new("k".into()));
+        let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc";
+        let deployment = Deployment::new("id".into(), "us-east-1".into(), arn, "/vpc", endpoint, key);
+        let path = deployment.path(Action::ConverseStream);
+        let wire = "/vpc/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aapplication-inference-profile%2Fabc/converse-stream";
+        assert_eq!(path.wire, wire.as_bytes());
+        assert_eq!(path.canonical, wire.replace('%', "%25").as_bytes());
+    }
+}
