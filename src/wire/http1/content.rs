@@ -1,0 +1,101 @@
+//! Where content ends, however the network cut it: which bytes are content, and which frame it.
+//!
+//! The reader only measures; the caller relays the ranges it names straight from the receive buffer.
+//! Invariant: every byte is seen once, and each call consumes at least one until the content is whole.
+
+use std::ops::Range;
+
+use super::chunked::ChunkedReader;
+use super::framing::Framing;
+
+/// What one call of [`ContentReader::step`] found at the start of its input.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// Bytes done with: content and framing.
+    pub consumed: usize,
+    /// Which of them are content; may be empty.
+    pub data: Range<usize>,
+}
+
+/// The framing is broken, and nothing after it can be trusted: 400 and close, or 502 or a visible cut
+/// for an answer. The text says what was wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ContentError(pub &'static str);
+
+/// The sender closed before the content was whole (RFC 9112 §8). It must not pass as complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Truncated;
+
+/// Follows the content of one message.
+#[derive(Clone, Debug)]
+pub struct ContentReader(Progress);
+
+#[derive(Clone, Debug)]
+enum Progress {
+    Length { remaining: u64 },
+    Chunked(ChunkedReader),
+    UntilClose,
+}
+
+impl ContentReader {
+    /// For content that ends as `framing` says.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        Self(match framing {
+            Framing::Length(length) => Progress::Length { remaining: length },
+            Framing::Chunked => Progress::Chunked(ChunkedReader::new()),
+            Framing::UntilClose => Progress::UntilClose,
+        })
+    }
+
+    /// Follows `input`, the bytes after those already consumed. Names at most one run of content, so
+    /// call again with the rest until [`Self::is_done`] or nothing is left. Bytes after the content
+    /// are not consumed.
+    ///
+    /// # Errors
+    /// [`ContentError`] if the framing is broken. A reader that failed must be asked no more.
+    pub fn step(&mut self, input: &[u8]) -> Result<Step, ContentError> {
+        match &mut self.0 {
+            Progress::Length { remaining } => {
+                let length = bounded(*remaining, input.len());
+                *remaining -= length as u64;
+                Ok(Step { consumed: length, data: 0..length })
+            }
+            Progress::Chunked(reader) => reader.step(input),
+            Progress::UntilClose => Ok(Step { consumed: input.len(), data: 0..input.len() }),
+        }
+    }
+
+    /// Whether the content is whole. Never, if it lasts until the sender closes.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        match &self.0 {
+            Progress::Length { remaining } => *remaining == 0,
+            Progress::Chunked(reader) => reader.is_done(),
+            Progress::UntilClose => false,
+        }
+    }
+
+    /// The sender's FIN, after all it sent went through [`Self::step`].
+    ///
+    /// # Errors
+    /// [`Truncated`] if content is missing.
+    pub fn on_close(&self) -> Result<(), Truncated> {
+        let is_whole = self.is_done() || matches!(self.0, Progress::UntilClose);
+        if is_whole { Ok(()) } else { Err(Truncated) }
+    }
+
+    /// How many bytes are still to come, if the head said how many there are.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        match &self.0 {
+            Progress::Length { remaining } => Some(*remaining),
+            Progress::Chunked(_) | Progress::UntilClose => None,
+        }
+    }
+}
+
+/// The smaller of what is due and what is here.
+pub(super) fn bounded(due: u64, here: usize) -> usize {
+    usize::try_from(due).map_or(here, |due| due.min(here))
+}

@@ -1,0 +1,173 @@
+//! The signature: key, date, scope, and the value of `authorization`.
+//!
+//! The caller's buffer serves as scratch for the canonical request and the string to sign, then
+//! receives the value: nothing is allocated once it has grown.
+
+use std::fmt;
+
+use ring::{digest, hmac};
+
+use super::canonical::{Signable, canonical_request, signed_names, write_hex};
+use crate::units::UnixSeconds;
+
+/// What a signature starts with.
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// Signs for one day, region and service; derived once and kept, since that takes four HMACs.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// From the secret access key, the day as `YYYYMMDD`, and where it is good for.
+    #[must_use]
+    pub fn derive(secret: &str, date: &[u8; 8], region: &str, service: &str) -> Self {
+        let first = [b"AWS4", secret.as_bytes()].concat();
+        let mut key = hmac::Key::new(hmac::HMAC_SHA256, &first);
+        for part in [&date[..], region.as_bytes(), service.as_bytes(), b"aws4_request"] {
+            let tag = hmac::sign(&key, part);
+            key = hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref());
+        }
+        Self(key)
+    }
+}
+
+/// Nothing of the key.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").finish_non_exhaustive()
+    }
+}
+
+/// A moment as `x-amz-date` says it: `YYYYMMDDTHHMMSSZ`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AmzDate([u8; 16]);
+
+impl AmzDate {
+    /// In UTC. The last second of the year 9999 stands for all that follow, so the form holds.
+    #[must_use]
+    pub fn at(now: UnixSeconds) -> Self {
+        const LAST: u64 = 253_402_300_799;
+        let (days, second) = (now.0.min(LAST) / 86_400, now.0.min(LAST) % 86_400);
+        let (year, month, day) = civil(days);
+        let mut text = *b"00000000T000000Z";
+        write_digits(&mut text[..4], year);
+        write_digits(&mut text[4..6], month);
+        write_digits(&mut text[6..8], day);
+        write_digits(&mut text[9..11], second / 3600);
+        write_digits(&mut text[11..13], second / 60 % 60);
+        write_digits(&mut text[13..15], second % 60);
+        Self(text)
+    }
+
+    /// The day alone: `YYYYMMDD`, which a [`SigningKey`] is good for.
+    #[must_use]
+    pub fn date(&self) -> &[u8; 8] {
+        self.0.first_chunk().expect("16 bytes begin with 8")
+    }
+
+    /// The value of `x-amz-date`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Who signs, and where it is good for; region and service are those of the [`SigningKey`].
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The credential's public half.
+    pub access_key_id: &'a str,
+    /// As `us-east-1`.
+    pub region: &'a str,
+    /// As `bedrock`.
+    pub service: &'a str,
+}
+
+/// Appends the value of `authorization` to `out`:
+/// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
+///
+/// # Panics
+/// In debug builds, if the signed fields are not sorted.
+pub fn sign(
+    request: &Signable<'_>,
+    scope: &Scope<'_>,
+    date: &AmzDate,
+    key: &SigningKey,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    string_to_sign(request, scope, date, out);
+    let signature = hmac::sign(&key.0, &out[start..]);
+    out.truncate(start);
+    out.extend_from_slice(ALGORITHM.as_bytes());
+    out.extend_from_slice(b" Credential=");
+    out.extend_from_slice(scope.access_key_id.as_bytes());
+    out.push(b'/');
+    write_scope(scope, date, out);
+    out.extend_from_slice(b", SignedHeaders=");
+    signed_names(request.fields, out);
+    out.extend_from_slice(b", Signature=");
+    write_hex(sha256(signature.as_ref()), out);
+}
+
+/// Appends what is signed: algorithm, date, scope, and the hash of the canonical request.
+///
+/// # Panics
+/// As [`sign`].
+pub fn string_to_sign(
+    request: &Signable<'_>,
+    scope: &Scope<'_>,
+    date: &AmzDate,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    canonical_request(request, out);
+    let hash = digest::digest(&digest::SHA256, &out[start..]);
+    out.truncate(start);
+    out.extend_from_slice(ALGORITHM.as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(&date.0);
+    out.push(b'\n');
+    write_scope(scope, date, out);
+    out.push(b'\n');
+    write_hex(sha256(hash.as_ref()), out);
+}
+
+/// Appends `YYYYMMDD/region/service/aws4_request`.
+fn write_scope(scope: &Scope<'_>, date: &AmzDate, out: &mut Vec<u8>) {
+    out.extend_from_slice(date.date());
+    for part in [scope.region, scope.service, "aws4_request"] {
+        out.push(b'/');
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// A SHA-256 output as what it is.
+fn sha256(output: &[u8]) -> &[u8; 32] {
+    output.try_into().expect("SHA-256 gives 32 bytes")
+}
+
+/// Writes `value` in decimal, right-aligned; the places hold zeros.
+fn write_digits(places: &mut [u8], value: u64) {
+    let mut rest = value;
+    for place in places.iter_mut().rev() {
+        *place = b"0123456789"[(rest % 10) as usize];
+        rest /= 10;
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar. Counts from a 1 March,
+/// so that the leap day is a year's last (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms").
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468; // since 0000-03-01
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153; // since March
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
