@@ -21,6 +21,8 @@ pub const INTERIM_ANSWERS_MAX: usize = 16;
 pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;
 /// Forwarded fields that are signed: content-type, host, x-amz-*, x-amzn-bedrock-*. Ours. Hit: 431.
 pub const SIGNED_FIELDS_MAX: usize = 32;
+/// Room made for request content on a client's word alone; more as it comes. Ours.
+pub const CONTENT_RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// Content left unread by an early answer (401, 404, 413, …) that is read and dropped so that the
 /// connection lives on. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_BYTES_MAX: usize = 64 * 1024;
@@ -35,6 +37,8 @@ pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
 pub const SEND_BYTES_MAX: usize = 64 * 1024;
 /// TLS sessions that a core keeps for resumption. Ours; the oldest is forgotten.
 pub const SESSIONS_MAX: usize = 256;
+/// Notices that wait to be written for the operator. Ours. Hit: counted as lost.
+pub const NOTICES_MAX: usize = 1024;
 /// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
 pub const SPARE_BUFFERS_MAX: usize = 128;
 /// Idle upstream connections that a core keeps per endpoint. Ours. Hit: the oldest closes.
@@ -51,6 +55,8 @@ pub const CLIENT_IDLE_MS_MAX: u64 = 75_000;
 pub const CLIENT_STALL_MS_MAX: u64 = 120_000;
 /// TCP connect and TLS handshake together, over all addresses. Ours. Hit: 503.
 pub const CONNECT_MS_MAX: u64 = 5_000;
+/// TCP connect to one of several addresses, before the next is tried. Ours.
+pub const ADDRESS_MS_MAX: u64 = 1_000;
 /// From a request sent to the first byte of its answer, and between two reads of an answer: LiteLLM's
 /// default `timeout` on this path. Hit: 504 before the head, a truncated message after it.
 pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
@@ -59,6 +65,8 @@ pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
 pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 /// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
 pub const TICK_MS: u64 = 100;
+/// Between two tries to accept when descriptors or memory are short. Ours.
+pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
 pub const SHUTDOWN_GRACE_MS: u64 = 30_000;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.

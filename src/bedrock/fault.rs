@@ -80,7 +80,9 @@ impl Fault {
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
             Self::ContentTooLarge => "RequestEntityTooLargeException",
-            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => "ServiceUnavailableException",
+            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => {
+                "ServiceUnavailableException"
+            }
             Self::Untrusted | Self::BadAnswer => "InternalServerException",
             _ => "ValidationException",
         }
@@ -91,21 +93,35 @@ impl Fault {
     pub fn message(self) -> &'static str {
         match self {
             Self::BadRequest(what) => what,
-            Self::MissingKey => "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id.",
+            Self::MissingKey => {
+                "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id."
+            }
             Self::WrongKey => "The key sent with the request is not valid for this proxy.",
-            Self::UnknownModel => "No model of this name is configured here; GET /v1/models lists the names.",
-            Self::UnknownTarget => "No operation at this path; this proxy serves /bedrock/model/NAME/ACTION.",
-            Self::MethodNotAllowed { .. } => "This path does not take this method; the allow field names the one it takes.",
+            Self::UnknownModel => {
+                "No model of this name is configured here; GET /v1/models lists the names."
+            }
+            Self::UnknownTarget => {
+                "No operation at this path; this proxy serves /bedrock/model/NAME/ACTION."
+            }
+            Self::MethodNotAllowed { .. } => {
+                "This path does not take this method; the allow field names the one it takes."
+            }
             Self::RequestTimeout => "The request did not arrive in time.",
-            Self::ContentTooLarge => "The request's content is larger than this proxy is configured to take.",
+            Self::ContentTooLarge => {
+                "The request's content is larger than this proxy is configured to take."
+            }
             Self::TargetTooLong => "The request target is too long.",
             Self::HeadTooLarge => "The request's header section is too large.",
             Self::ExpectationFailed => "The only expectation met here is 100-continue.",
             Self::UnknownCoding => "The only transfer coding understood here is chunked.",
             Self::VersionNotSupported => "This port speaks HTTP/1.1 and HTTP/1.0.",
             Self::Unreachable => "The model's endpoint could not be reached; try again.",
-            Self::Untrusted => "The model's endpoint could not be trusted: its certificate or TLS was refused.",
-            Self::BadAnswer => "The model's endpoint broke off or answered with something that is not HTTP; try again.",
+            Self::Untrusted => {
+                "The model's endpoint could not be trusted: its certificate or TLS was refused."
+            }
+            Self::BadAnswer => {
+                "The model's endpoint broke off or answered with something that is not HTTP; try again."
+            }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
         }
@@ -134,13 +150,33 @@ mod tests {
     #[test]
     fn a_message_needs_no_escaping_and_names_are_aws_names() {
         let all = [
-            Fault::BadRequest("x"), Fault::MissingKey, Fault::WrongKey, Fault::UnknownModel, Fault::UnknownTarget,
-            Fault::MethodNotAllowed { allow: "POST" }, Fault::RequestTimeout, Fault::ContentTooLarge, Fault::TargetTooLong,
-            Fault::HeadTooLarge, Fault::ExpectationFailed, Fault::UnknownCoding, Fault::VersionNotSupported,
-            Fault::Unreachable, Fault::Untrusted, Fault::BadAnswer, Fault::AnswerTimeout, Fault::ShuttingDown,
+            Fault::BadRequest("x"),
+            Fault::MissingKey,
+            Fault::WrongKey,
+            Fault::UnknownModel,
+            Fault::UnknownTarget,
+            Fault::MethodNotAllowed { allow: "POST" },
+            Fault::RequestTimeout,
+            Fault::ContentTooLarge,
+            Fault::TargetTooLong,
+            Fault::HeadTooLarge,
+            Fault::ExpectationFailed,
+            Fault::UnknownCoding,
+            Fault::VersionNotSupported,
+            Fault::Unreachable,
+            Fault::Untrusted,
+            Fault::BadAnswer,
+            Fault::AnswerTimeout,
+            Fault::ShuttingDown,
         ];
         for fault in all {
-            assert!(fault.message().bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\'), "{fault:?}");
+            assert!(
+                fault
+                    .message()
+                    .bytes()
+                    .all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\'),
+                "{fault:?}"
+            );
             assert!(fault.error_type().ends_with("Exception"), "{fault:?}");
             assert!((400..=505).contains(&fault.status()), "{fault:?}");
         }
@@ -148,10 +184,18 @@ mod tests {
 
     #[test]
     fn sdks_repeat_what_upstream_did_and_not_what_the_client_did() {
-        for fault in [Fault::Unreachable, Fault::BadAnswer, Fault::AnswerTimeout, Fault::Untrusted, Fault::ShuttingDown] {
+        for fault in [
+            Fault::Unreachable,
+            Fault::BadAnswer,
+            Fault::AnswerTimeout,
+            Fault::Untrusted,
+            Fault::ShuttingDown,
+        ] {
             assert!([502, 503, 504].contains(&fault.status()), "{fault:?}");
         }
-        for fault in [Fault::MissingKey, Fault::WrongKey, Fault::UnknownModel, Fault::BadRequest("")] {
+        for fault in
+            [Fault::MissingKey, Fault::WrongKey, Fault::UnknownModel, Fault::BadRequest("")]
+        {
             assert!([400, 403, 404].contains(&fault.status()), "{fault:?}");
         }
     }

@@ -78,10 +78,12 @@ pub fn parse(target: &str) -> Target<'_> {
     let (path, query) = origin_form(target).split_once('?').unwrap_or((origin_form(target), ""));
     if let Some(rest) = path.strip_prefix(MODEL_PREFIX) {
         return match rest.rsplit_once('/') {
-            Some((encoded_name, last)) if !encoded_name.is_empty() => match Action::from_segment(last) {
-                Some(action) => Target::Model { encoded_name, action, query },
-                None => Target::Unknown,
-            },
+            Some((encoded_name, last)) if !encoded_name.is_empty() => {
+                match Action::from_segment(last) {
+                    Some(action) => Target::Model { encoded_name, action, query },
+                    None => Target::Unknown,
+                }
+            }
             _ => Target::Unknown,
         };
     }
@@ -136,11 +138,28 @@ mod tests {
     #[test]
     fn nothing_is_normalised_or_guessed() {
         for target in [
-            "/", "*", "", "/bedrock", "/bedrock/model", "/bedrock/model/", "/bedrock/model//invoke", "/bedrock/model/invoke",
-            "/bedrock/model/claude/invoke/", "/bedrock/model/claude/Invoke", "/bedrock/model/claude/invoke%20",
-            "//bedrock/model/claude/invoke", "/bedrock//model/claude/invoke", "/x/../bedrock/model/claude/invoke",
-            "/model/claude/invoke", "/bedrock/model/claude/invoke;x", "http://host", "http://host?x", "ftp://h/v1/models",
-            "/bedrock/v2/model/claude/invoke", "/health", "/v1/models/",
+            "/",
+            "*",
+            "",
+            "/bedrock",
+            "/bedrock/model",
+            "/bedrock/model/",
+            "/bedrock/model//invoke",
+            "/bedrock/model/invoke",
+            "/bedrock/model/claude/invoke/",
+            "/bedrock/model/claude/Invoke",
+            "/bedrock/model/claude/invoke%20",
+            "//bedrock/model/claude/invoke",
+            "/bedrock//model/claude/invoke",
+            "/x/../bedrock/model/claude/invoke",
+            "/model/claude/invoke",
+            "/bedrock/model/claude/invoke;x",
+            "http://host",
+            "http://host?x",
+            "ftp://h/v1/models",
+            "/bedrock/v2/model/claude/invoke",
+            "/health",
+            "/v1/models/",
         ] {
             check(target, Target::Unknown);
         }
@@ -148,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_query_is_kept_apart() {
-        let expected = Target::Model { encoded_name: "claude", action: Action::Invoke, query: "a=/b?c" };
+        let expected =
+            Target::Model { encoded_name: "claude", action: Action::Invoke, query: "a=/b?c" };
         check("/bedrock/model/claude/invoke?a=/b?c", expected);
         check("/v1/models?return_wildcard_routes=false", Target::Page(Page::Models));
         check("/health/readiness", Target::Page(Page::Readiness));

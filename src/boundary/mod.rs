@@ -1,3 +1,4 @@
-//! The only doors between the planes: a snapshot goes down.
+//! The only doors between the planes: a snapshot goes down, notices come up.
 
+pub mod notice;
 pub mod snapshot;

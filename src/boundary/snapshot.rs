@@ -194,7 +194,8 @@ mod tests {
         let endpoint = Arc::new(Endpoint::new(0, true, "h".into(), 443, "h".into()));
         let key = Credential::ApiKey(Secret::new("k".into()));
         let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc";
-        let deployment = Deployment::new("id".into(), "us-east-1".into(), arn, "/vpc", endpoint, key);
+        let deployment =
+            Deployment::new("id".into(), "us-east-1".into(), arn, "/vpc", endpoint, key);
         let path = deployment.path(Action::ConverseStream);
         let wire = "/vpc/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aapplication-inference-profile%2Fabc/converse-stream";
         assert_eq!(path.wire, wire.as_bytes());

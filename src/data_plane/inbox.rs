@@ -31,55 +31,65 @@ pub struct Gone;
 /// See the file's comment.
 #[derive(Default)]
 pub struct Inbox {
-    /// Empty storage while it is lent.
+    /// Without storage while it is lent.
     buffer: RefCell<Buffer>,
-    /// Room asked for by whoever wants more bytes; 0 when nobody does.
-    order: Cell<usize>,
+    /// Bytes received and not consumed, lent or not.
+    length: Cell<usize>,
+    order: Cell<Order>,
     /// A receive is with the kernel.
-    posted: Cell<bool>,
-    ended: Cell<bool>,
+    is_posted: Cell<bool>,
+    has_ended: Cell<bool>,
+}
+
+/// What the standing receive is asked for.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Order {
+    #[default]
+    Nothing,
+    /// This much room behind what is there. Nobody looks at it until bytes have come.
+    More(usize),
+    /// Some room elsewhere, if something is there: it may be looked at.
+    Watch,
 }
 
 impl Inbox {
-    /// Receives whenever bytes are ordered. Never ends before the client does; dropping it kills the
-    /// connection.
+    /// Receives whenever bytes are ordered. Never ends; dropping it kills the connection.
     pub async fn run(&self, socket: &Socket) {
-        while !self.ended.get() {
-            let buffer = poll_fn(|_| match self.order.get() {
-                0 => Poll::Pending, // the task's other half places an order and polls again
-                room => Poll::Ready(self.lend(room)),
+        loop {
+            let buffer = poll_fn(|_| match self.order.take() {
+                Order::Nothing => Poll::Pending, // the task's other half places an order and polls again
+                order => Poll::Ready(self.lend(order)),
             });
             let buffer = buffer.await;
             let (result, buffer) = socket.receive(buffer).await;
             self.take_back(buffer);
             if !matches!(result, Ok(count) if count > 0) {
-                self.ended.set(true);
+                self.has_ended.set(true);
+                return std::future::pending().await;
             }
         }
-        std::future::pending().await
     }
 
-    /// Bytes that are not consumed are not moved: a second buffer goes out instead.
-    fn lend(&self, room: usize) -> Buffer {
-        self.order.set(0);
-        self.posted.set(true);
+    fn lend(&self, order: Order) -> Buffer {
+        self.is_posted.set(true);
         let mut buffer = self.buffer.borrow_mut();
-        if buffer.is_empty() {
-            buffer.reserve(room);
-            mem::take(&mut *buffer)
-        } else {
-            Buffer::with_capacity(room)
+        match order {
+            Order::Watch if !buffer.is_empty() => return Buffer::with_capacity(IDLE_BUFFER_BYTES),
+            Order::More(room) => buffer.reserve(room),
+            Order::Watch | Order::Nothing => buffer.reserve(IDLE_BUFFER_BYTES),
         }
+        mem::take(&mut *buffer)
     }
 
     fn take_back(&self, received: Buffer) {
-        self.posted.set(false);
+        self.is_posted.set(false);
         let mut buffer = self.buffer.borrow_mut();
         if buffer.is_empty() {
             *buffer = received;
         } else {
             buffer.extend(received.filled());
         }
+        self.length.set(buffer.filled().len());
     }
 
     /// Waits until at least one more byte is there.
@@ -87,18 +97,14 @@ impl Inbox {
     /// # Errors
     /// [`Gone`]; what came before it can still be looked at.
     pub async fn receive(&self, room: usize) -> Result<(), Gone> {
-        let before = self.len();
-        if !self.posted.get() && !self.ended.get() {
-            self.order.set(room);
+        let before = self.length.get();
+        if !self.is_posted.get() {
+            self.order.set(Order::More(room));
         }
-        poll_fn(|_| {
-            if self.len() > before {
-                Poll::Ready(Ok(()))
-            } else if self.ended.get() {
-                Poll::Ready(Err(Gone))
-            } else {
-                Poll::Pending
-            }
+        poll_fn(|_| match self.length.get() > before {
+            true => Poll::Ready(Ok(())),
+            false if self.has_ended.get() => Poll::Ready(Err(Gone)),
+            false => Poll::Pending,
         })
         .await
     }
@@ -113,62 +119,51 @@ impl Inbox {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(output));
             }
-            if self.ended.get() {
+            if self.has_ended.get() {
                 return Poll::Ready(Err(Gone));
             }
-            self.watch();
+            // What a client may send ahead of its turn is bounded; beyond it, its going is not noticed.
+            if !self.is_posted.get() && self.length.get() < HEAD_BYTES_MAX {
+                self.order.set(Order::Watch);
+            }
             Poll::Pending
         })
         .await
     }
 
-    /// Keeps a receive posted, while what a client may send ahead of its turn is bounded.
-    fn watch(&self) {
-        if !self.posted.get() && self.len() < HEAD_BYTES_MAX {
-            self.order.set(IDLE_BUFFER_BYTES);
-        }
-    }
-
     /// Whether an order waits to be taken: then [`Self::run`] must be polled before the task may rest.
     #[must_use]
     pub fn has_order(&self) -> bool {
-        self.order.get() > 0 && !self.posted.get() && !self.ended.get()
+        self.order.get() != Order::Nothing && !self.has_ended.get()
     }
 
-    /// Shows the bytes that are there.
+    /// Shows the bytes that are there. Not while a receive that [`Self::receive`] ordered is posted.
     pub fn with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
-        look(self.buffer.borrow().filled())
+        let buffer = self.buffer.borrow();
+        assert!(buffer.filled().len() == self.length.get(), "looked at bytes that are lent");
+        look(buffer.filled())
     }
 
     /// Marks the first `count` bytes as seen.
     pub fn consume(&self, count: usize) {
         self.buffer.borrow_mut().consume(count);
-    }
-
-    /// How many bytes are there.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.buffer.borrow().filled().len()
+        self.length.set(self.length.get() - count);
     }
 
     /// Whether no byte is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.length.get() == 0
     }
 
-    /// Whether the client sends no more.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.ended.get()
-    }
-
-    /// Puts a buffer with more (or less) room in the place of one that holds nothing, and returns the
-    /// old one.
-    pub fn exchange_buffer(&self, other: Buffer) -> Buffer {
+    /// Puts `other`, which holds nothing, in the place of the buffer; what that held moves along.
+    /// `None`, and `other` is freed, while a receive is posted.
+    pub fn replace_buffer(&self, mut other: Buffer) -> Option<Buffer> {
+        if self.is_posted.get() {
+            return None;
+        }
         let mut buffer = self.buffer.borrow_mut();
-        let mut other = other;
         other.extend(buffer.filled());
-        mem::replace(&mut *buffer, other)
+        Some(mem::replace(&mut *buffer, other))
     }
 }

@@ -116,7 +116,8 @@ impl Forwarded {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8], bool)> {
         let mut start = 0;
         self.fields.iter().map(move |field| {
-            let name = str::from_utf8(&self.bytes[start..field.name_end]).expect("field names are ASCII");
+            let name =
+                str::from_utf8(&self.bytes[start..field.name_end]).expect("field names are ASCII");
             let value = &self.bytes[field.name_end..field.value_end];
             start = field.value_end;
             (name, value, field.is_signed)
@@ -138,7 +139,7 @@ impl Forwarded {
 
     /// Takes what means something to Bedrock and is not the client's connection's own business.
     fn take(&mut self, fields: Fields<'_, '_>) -> Result<(), Fault> {
-        let options = ConnectionOptions::new(fields);
+        let options = ConnectionOptions::of(&fields);
         let mut signed = 0;
         for (name, value) in fields.iter() {
             let Some(is_signed) = goes_to_aws(name) else { continue };
@@ -160,10 +161,17 @@ impl Forwarded {
 /// the client's own signature and whatever proxies in front of us added stay here.
 fn goes_to_aws(name: &str) -> Option<bool> {
     const SIGNED_PREFIX: &str = "x-amzn-bedrock-";
-    const UNSIGNED: [&str; 5] =
-        ["accept", "content-encoding", "anthropic-beta", "amz-sdk-invocation-id", "amz-sdk-request"];
+    const UNSIGNED: [&str; 5] = [
+        "accept",
+        "content-encoding",
+        "anthropic-beta",
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+    ];
     if name.eq_ignore_ascii_case("content-type")
-        || name.get(..SIGNED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(SIGNED_PREFIX))
+        || name
+            .get(..SIGNED_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(SIGNED_PREFIX))
     {
         return Some(true);
     }
@@ -220,7 +228,9 @@ fn purpose<'s>(
     match target {
         Target::Page(page) => only_get(head.method).map(|()| Purpose::Page(page)),
         Target::Unknown => Err(Fault::UnknownTarget),
-        Target::Model { .. } if head.method != "POST" => Err(Fault::MethodNotAllowed { allow: "POST" }),
+        Target::Model { .. } if head.method != "POST" => {
+            Err(Fault::MethodNotAllowed { allow: "POST" })
+        }
         Target::Model { encoded_name, action, query } => {
             name.clear();
             percent::decode(encoded_name.as_bytes(), name)
@@ -238,7 +248,11 @@ fn purpose<'s>(
 }
 
 fn only_get(method: &str) -> Result<(), Fault> {
-    if matches!(method, "GET" | "HEAD") { Ok(()) } else { Err(Fault::MethodNotAllowed { allow: "GET, HEAD" }) }
+    if matches!(method, "GET" | "HEAD") {
+        Ok(())
+    } else {
+        Err(Fault::MethodNotAllowed { allow: "GET, HEAD" })
+    }
 }
 
 /// What a broken head is answered with.

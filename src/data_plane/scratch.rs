@@ -32,7 +32,8 @@ pub struct Scratch {
 impl Scratch {
     fn clear(&mut self) {
         self.forwarded.clear();
-        let vectors = [&mut self.name, &mut self.content, &mut self.head, &mut self.answer, &mut self.out];
+        let vectors =
+            [&mut self.name, &mut self.content, &mut self.head, &mut self.answer, &mut self.out];
         for vector in vectors {
             if vector.capacity() > KEPT_BYTES_MAX {
                 *vector = Vec::new();
@@ -75,7 +76,9 @@ impl Spares {
     pub fn give_buffer(&self, mut buffer: Buffer) {
         let mut spare = self.buffers.borrow_mut();
         let capacity = buffer.storage().capacity();
-        if spare.len() < SPARE_BUFFERS_MAX && (FLOW_BUFFER_BYTES..=KEPT_BYTES_MAX).contains(&capacity) {
+        if spare.len() < SPARE_BUFFERS_MAX
+            && (FLOW_BUFFER_BYTES..=KEPT_BYTES_MAX).contains(&capacity)
+        {
             buffer.clear();
             spare.push(buffer);
         }

@@ -11,7 +11,7 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 use rustls::{
     ClientConfig, RootCertStore,
     client::{Resumption, UnbufferedClientConnection},
-    pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
     unbuffered::{
         ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
     },
@@ -129,8 +129,10 @@ impl PeerName {
     ///
     /// # Errors
     /// When `host` is neither.
-    pub fn new(host: &str) -> Result<Self, InvalidDnsNameError> {
-        ServerName::try_from(host).map(|name| Self(name.to_owned()))
+    pub fn new(host: &str) -> Result<Self, TlsError> {
+        let invalid =
+            |_| TlsError::Protocol(rustls::Error::General("the endpoint's host is no name".into()));
+        ServerName::try_from(host).map(|name| Self(name.to_owned())).map_err(invalid)
     }
 }
 

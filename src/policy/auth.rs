@@ -56,7 +56,11 @@ fn presented<'b>(fields: Fields<'_, 'b>) -> Result<Option<&'b [u8]>, Denial> {
             return Err(Denial::Ambiguous);
         }
         if !value.is_empty() {
-            let key = if name == "authorization" { of_authorization(value) } else { Some(without_scheme(value)) };
+            let key = if name == "authorization" {
+                of_authorization(value)
+            } else {
+                Some(without_scheme(value))
+            };
             return key.map(Some).ok_or(Denial::Wrong);
         }
     }
@@ -100,18 +104,33 @@ mod tests {
 
     #[test]
     fn every_place_and_form_of_a_key() {
-        for field in ["Authorization: Bearer ", "authorization: bearer ", "Authorization: Basic ", "x-litellm-api-key: ",
-            "x-litellm-api-key: Bearer ", "API-Key: ", "X-Api-Key: "]
-        {
+        for field in [
+            "Authorization: Bearer ",
+            "authorization: bearer ",
+            "Authorization: Basic ",
+            "x-litellm-api-key: ",
+            "x-litellm-api-key: Bearer ",
+            "API-Key: ",
+            "X-Api-Key: ",
+        ] {
             check(&format!("{field}sk-right/1\r\n"), Ok(()));
             for wrong in ["sk-right/", "sk-right/12", "SK-RIGHT/1", "sk", "sk-right/1 x"] {
                 check(&format!("{field}{wrong}\r\n"), Err(Denial::Wrong));
             }
         }
         let scope = "20261122/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=0";
-        check(&format!("Authorization: AWS4-HMAC-SHA256 Credential=sk-right/1/{scope}\r\n"), Ok(()));
-        check(&format!("Authorization: AWS4-HMAC-SHA256 Credential=Bearer sk-right/1/{scope}\r\n"), Ok(()));
-        check(&format!("Authorization: AWS4-HMAC-SHA256 Credential=sk-wrong/1/{scope}\r\n"), Err(Denial::Wrong));
+        check(
+            &format!("Authorization: AWS4-HMAC-SHA256 Credential=sk-right/1/{scope}\r\n"),
+            Ok(()),
+        );
+        check(
+            &format!("Authorization: AWS4-HMAC-SHA256 Credential=Bearer sk-right/1/{scope}\r\n"),
+            Ok(()),
+        );
+        check(
+            &format!("Authorization: AWS4-HMAC-SHA256 Credential=sk-wrong/1/{scope}\r\n"),
+            Err(Denial::Wrong),
+        );
     }
 
     #[test]
@@ -119,7 +138,10 @@ mod tests {
         check("", Err(Denial::Missing));
         check("authorization:\r\n", Err(Denial::Missing));
         check("Authorization: sk-right/1\r\n", Err(Denial::Wrong));
-        check("Authorization: Bearer sk-right/1\r\nAuthorization: Bearer sk-right/1\r\n", Err(Denial::Ambiguous));
+        check(
+            "Authorization: Bearer sk-right/1\r\nAuthorization: Bearer sk-right/1\r\n",
+            Err(Denial::Ambiguous),
+        );
         check("Authorization: junk\r\nx-api-key: sk-right/1\r\n", Err(Denial::Wrong));
         check("x-litellm-api-key: sk-right/1\r\nAuthorization: junk\r\n", Ok(()));
         check("cookie: sk-right/1\r\n", Err(Denial::Missing));

@@ -24,7 +24,10 @@ impl Group {
             sum
         });
         let cumulative = cumulative.collect();
-        Self { deployments: members.iter().map(|(deployment, _)| *deployment).collect(), cumulative }
+        Self {
+            deployments: members.iter().map(|(deployment, _)| *deployment).collect(),
+            cumulative,
+        }
     }
 
     /// The deployment that `random`, uniform over all of `u64`, falls on.

@@ -13,7 +13,8 @@ pub struct Routes {
 impl Routes {
     /// From names (decoded) and groups.
     pub fn new(groups: impl IntoIterator<Item = (String, Group)>) -> Self {
-        let by_name = groups.into_iter().map(|(name, group)| (name.into_bytes().into_boxed_slice(), group));
+        let by_name =
+            groups.into_iter().map(|(name, group)| (name.into_bytes().into_boxed_slice(), group));
         Self { by_name: by_name.collect() }
     }
 
@@ -32,7 +33,14 @@ mod tests {
     fn names_match_exactly() {
         let routes = Routes::new([("team/claude:1".to_owned(), Group::new(&[(4, 1)]))]);
         assert_eq!(routes.find(b"team/claude:1").unwrap().deployments(), [4]);
-        for other in [&b"team/claude"[..], b"Team/claude:1", b"team/claude:1 ", b"team/./claude:1", b"\xff", b""] {
+        for other in [
+            &b"team/claude"[..],
+            b"Team/claude:1",
+            b"team/claude:1 ",
+            b"team/./claude:1",
+            b"\xff",
+            b"",
+        ] {
             assert!(routes.find(other).is_none());
         }
     }

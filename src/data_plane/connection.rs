@@ -1,0 +1,130 @@
+//! One client connection: head, exchange, next head.
+//!
+//! Two futures share the connection's task: the standing receive and the road. They are polled
+//! together, so that neither has to wake the other, and both live as long as the connection.
+
+use std::{
+    future::{Future, poll_fn},
+    io, mem,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+use crate::{
+    data_plane::{
+        exchange::{After, exchange},
+        inbox::Inbox,
+        worker::Worker,
+    },
+    limits::{
+        CLIENT_IDLE_MS_MAX, IDLE_BUFFER_BYTES, UNREAD_CONTENT_BYTES_MAX, UNREAD_CONTENT_MS_MAX,
+    },
+    net::{
+        clock,
+        runtime::{timeout, timeout_at},
+        tcp::Socket,
+    },
+};
+
+/// The client's side of an exchange.
+pub struct Client<'c> {
+    /// What it sent.
+    pub inbox: &'c Inbox,
+    socket: &'c Socket,
+}
+
+impl Client<'_> {
+    /// Sends `bytes[from..]`; the vector comes back empty or not, but with its room.
+    ///
+    /// # Errors
+    /// The client is gone, or took nothing for `stall`.
+    pub async fn send(&self, bytes: &mut Vec<u8>, from: usize, stall: Duration) -> io::Result<()> {
+        let (result, returned) = self.socket.send(mem::take(bytes), from, stall).await;
+        *bytes = returned;
+        result
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn serve(socket: Socket, worker: Rc<Worker>) {
+    let inbox = Inbox::default();
+    let mut standing = pin!(inbox.run(&socket));
+    let client = Client { inbox: &inbox, socket: &socket };
+    let mut road = pin!(requests(&client, &worker));
+    let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
+    let _leave = Leave { worker: &worker, ticket };
+    poll_fn(|context| {
+        loop {
+            let _never_ready = standing.as_mut().poll(context);
+            if road.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if !inbox.has_order() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+struct Leave<'w> {
+    worker: &'w Worker,
+    ticket: usize,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.worker.leave(self.ticket);
+    }
+}
+
+async fn requests(client: &Client<'_>, worker: &Worker) {
+    while idle(client, worker).await {
+        let mut scratch = worker.spares.take_scratch();
+        let after = exchange(client, worker, &mut scratch).await;
+        worker.spares.give_scratch(scratch);
+        match after {
+            After::Next => {}
+            After::Close => return linger(client).await,
+            After::Cut => return client.socket.reset_on_close(),
+            After::Gone => return,
+        }
+    }
+}
+
+/// Waits for a request's first byte. False if none will be taken.
+async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
+    if !client.inbox.is_empty() {
+        return !worker.is_draining();
+    }
+    let mut first = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
+    let first = poll_fn(|context| match first.as_mut().poll(context) {
+        Poll::Ready(received) => Poll::Ready(received.is_ok()),
+        Poll::Pending if worker.is_draining() => Poll::Ready(false),
+        Poll::Pending => Poll::Pending,
+    });
+    timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), first).await.unwrap_or(false)
+}
+
+/// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
+/// the connection, and the reset may overtake the answer.
+async fn linger(client: &Client<'_>) {
+    client.socket.finish_sending();
+    let deadline = clock::now() + Duration::from_millis(UNREAD_CONTENT_MS_MAX);
+    let mut dropped = 0;
+    while dropped <= UNREAD_CONTENT_BYTES_MAX {
+        if !client.inbox.is_empty() {
+            let count = client.inbox.with(<[u8]>::len);
+            client.inbox.consume(count);
+            dropped += count;
+        }
+        if !matches!(
+            timeout_at(deadline, client.inbox.receive(IDLE_BUFFER_BYTES)).await,
+            Ok(Ok(()))
+        ) {
+            return;
+        }
+    }
+}

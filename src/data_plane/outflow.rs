@@ -1,0 +1,244 @@
+//! Content on its way to the client: found in upstream's bytes, framed anew, never changed.
+//!
+//! ```text
+//!   out:  [ the client's head, in the first batch ][ room for a chunk head ][ content … ][ last chunk ]
+//! ```
+//!
+//! Upstream's chunks are its own (RFC 9112 §7.1: a proxy may re-chunk), so the content that one receive
+//! brought becomes one chunk. It is copied once, from the decrypted record to where it is sent from.
+
+use crate::wire::http1::{
+    chunked::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, write_chunk_head},
+    content::{ContentReader, Truncated},
+    framing::Framing,
+};
+
+/// How the client sees where content ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientFraming {
+    /// By the length in its head.
+    Length,
+    /// By chunks.
+    Chunked,
+    /// By our close (HTTP/1.0).
+    UntilClose,
+}
+
+/// Carries one answer's content.
+pub struct Outflow {
+    reader: ContentReader,
+    framing: ClientFraming,
+    /// Bytes of `out` before this batch's content and its chunk head: the client's head, or nothing.
+    prefix: usize,
+    has_ended: bool,
+    has_surplus: bool,
+    broken: Option<&'static str>,
+}
+
+impl Outflow {
+    /// For content that upstream frames as `upstream`, and the client as `client`.
+    #[must_use]
+    pub fn new(upstream: Framing, client: ClientFraming) -> Self {
+        let reader = ContentReader::new(upstream);
+        Self {
+            reader,
+            framing: client,
+            prefix: 0,
+            has_ended: false,
+            has_surplus: false,
+            broken: None,
+        }
+    }
+
+    /// Begins a batch behind what `out` holds.
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        self.prefix = out.len();
+        if self.framing == ClientFraming::Chunked {
+            out.extend_from_slice(&[0; CHUNK_HEAD_BYTES_MAX]);
+        }
+    }
+
+    /// Takes bytes as upstream sent them.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while !bytes.is_empty() && self.broken.is_none() {
+            if self.reader.is_done() {
+                self.has_surplus = true;
+                return;
+            }
+            match self.reader.step(bytes) {
+                Ok(step) => {
+                    out.extend_from_slice(&bytes[step.data]);
+                    bytes = &bytes[step.consumed..];
+                }
+                Err(error) => self.broken = Some(error.0),
+            }
+        }
+    }
+
+    /// Ends the batch. What is to be sent is `out`, from the index returned.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> usize {
+        let ends_now = self.reader.is_done() && !self.has_ended;
+        self.has_ended |= ends_now;
+        if self.framing != ClientFraming::Chunked {
+            return 0;
+        }
+        let data_start = self.prefix + CHUNK_HEAD_BYTES_MAX;
+        let length = out.len() - data_start;
+        let from = if length == 0 {
+            out.truncate(self.prefix);
+            0
+        } else {
+            let mut room = [0; CHUNK_HEAD_BYTES_MAX];
+            let gap = write_chunk_head(&mut room, length);
+            out[self.prefix + gap..data_start].copy_from_slice(&room[gap..]);
+            out.copy_within(..self.prefix, gap);
+            out.extend_from_slice(b"\r\n");
+            gap
+        };
+        if ends_now {
+            out.extend_from_slice(LAST_CHUNK);
+        }
+        from
+    }
+
+    /// Upstream closed: the end of content that lasts until then, and of no other.
+    ///
+    /// # Errors
+    /// [`Truncated`] if content is missing.
+    pub fn close(&mut self) -> Result<(), Truncated> {
+        self.reader.on_close()?;
+        // All that came went through `push`; what is left is to say so to the client.
+        self.reader = ContentReader::new(Framing::Length(0));
+        Ok(())
+    }
+
+    /// Whether all content was handed over by [`Self::end`].
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Whether all content has been seen.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    /// Whether upstream sent bytes behind the content: nobody asked for them, and its connection must
+    /// not be used again.
+    #[must_use]
+    pub fn has_surplus(&self) -> bool {
+        self.has_surplus
+    }
+
+    /// What is wrong with upstream's framing, if something is.
+    #[must_use]
+    pub fn broken(&self) -> Option<&'static str> {
+        self.broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client gets, in batches cut as given.
+    fn carry(upstream: Framing, client: ClientFraming, pieces: &[&[u8]]) -> Vec<u8> {
+        let mut flow = Outflow::new(upstream, client);
+        let mut out = b"HEAD".to_vec();
+        let mut sent = Vec::new();
+        for piece in pieces {
+            flow.begin(&mut out);
+            flow.push(piece, &mut out);
+            let from = flow.end(&mut out);
+            sent.extend_from_slice(&out[from..]);
+            out.clear();
+        }
+        if !flow.is_done() && flow.close().is_ok() {
+            flow.begin(&mut out);
+            let from = flow.end(&mut out);
+            sent.extend_from_slice(&out[from..]);
+        }
+        sent
+    }
+
+    /// The content in what a client got, read by the plainest rules.
+    fn content(mut bytes: &[u8], client: ClientFraming) -> (Vec<u8>, bool) {
+        bytes = bytes.strip_prefix(b"HEAD").expect("the head comes first");
+        if client != ClientFraming::Chunked {
+            return (bytes.to_vec(), true);
+        }
+        let mut content = Vec::new();
+        loop {
+            let Some(line) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+                return (content, false);
+            };
+            let length =
+                usize::from_str_radix(str::from_utf8(&bytes[..line]).unwrap(), 16).unwrap();
+            if length == 0 {
+                assert_eq!(&bytes[line..], b"\r\n\r\n", "nothing follows the last chunk");
+                return (content, true);
+            }
+            content.extend_from_slice(&bytes[line + 2..line + 2 + length]);
+            bytes = bytes[line + 2 + length..].strip_prefix(b"\r\n").expect("CRLF ends a chunk");
+        }
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_content_in_every_framing() {
+        let chunked: &[u8] =
+            b"5\r\nhello\r\n1;x=y\r\n \r\nb\r\nouter world\r\n0\r\nx-trailer: dropped\r\n\r\n";
+        let plain: &[u8] = b"hello outer world";
+        let sources = [
+            (Framing::Chunked, chunked),
+            (Framing::Length(17), plain),
+            (Framing::UntilClose, plain),
+        ];
+        for (upstream, wire) in sources {
+            for client in [ClientFraming::Length, ClientFraming::Chunked, ClientFraming::UntilClose]
+            {
+                for (a, b) in (0..=wire.len()).flat_map(|b| (0..=b).map(move |a| (a, b))) {
+                    let sent = carry(upstream, client, &[&wire[..a], &wire[a..b], &wire[b..]]);
+                    assert_eq!(
+                        content(&sent, client),
+                        (plain.to_vec(), true),
+                        "{upstream:?} {client:?} {a} {b}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_answer_never_gets_a_last_chunk() {
+        let chunked: &[u8] = b"5\r\nhello\r\n3\r\nabc\r\n0\r\n\r\n";
+        for end in 0..chunked.len() {
+            let sent = carry(Framing::Chunked, ClientFraming::Chunked, &[&chunked[..end]]);
+            assert!(!content(&sent, ClientFraming::Chunked).1, "cut at {end}");
+        }
+        for end in 0..5 {
+            let sent = carry(Framing::Length(5), ClientFraming::Chunked, &[&b"hello"[..end]]);
+            assert!(!content(&sent, ClientFraming::Chunked).1, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_content_are_noticed_and_dropped() {
+        let mut flow = Outflow::new(Framing::Length(2), ClientFraming::Length);
+        let mut out = Vec::new();
+        flow.begin(&mut out);
+        flow.push(b"okHTTP/1.1 200 OK", &mut out);
+        assert_eq!((flow.end(&mut out), out.as_slice()), (0, &b"ok"[..]));
+        assert!(flow.has_surplus() && flow.is_done());
+    }
+
+    #[test]
+    fn broken_framing_stops_the_flow() {
+        let mut flow = Outflow::new(Framing::Chunked, ClientFraming::Chunked);
+        let mut out = Vec::new();
+        flow.begin(&mut out);
+        flow.push(b"2\r\nok\r\n-1\r\nevil", &mut out);
+        assert!(flow.broken().is_some() && !flow.is_whole());
+        assert!(!out.ends_with(b"evil"));
+    }
+}

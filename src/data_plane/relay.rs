@@ -1,0 +1,255 @@
+//! An answer on its way from upstream to the client: head rewritten, content untouched and on arrival.
+//!
+//! One receive upstream, one send to the client, in turn: so at most one receive's bytes are ours to
+//! hold, and a client that does not read stops us from reading.
+
+use std::time::Duration;
+
+use crate::{
+    bedrock::fault::Fault,
+    boundary::notice::Event,
+    data_plane::{
+        connection::Client,
+        intake::Intake,
+        outflow::{ClientFraming, Outflow},
+        upstream::{Arrival, Upstream, within_answer_time},
+    },
+    limits::{CLIENT_STALL_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX},
+    net::{runtime::Elapsed, tls::TlsError},
+    wire::http1::{
+        emit::{self, ConnectionOptions},
+        framing::{self, Framing},
+        head::{AnswerHead, FieldStorage, HeadError, Version, parse_answer},
+    },
+};
+
+/// An answer whose head is whole; the client's is in `out`.
+pub struct Answer {
+    /// Carries the content.
+    pub flow: Outflow,
+    /// Length of upstream's head; the content's first bytes follow it in the answer buffer.
+    pub head_length: usize,
+    /// Whether upstream will take another request on this connection.
+    pub upstream_keeps_alive: bool,
+    /// Whether the client may send another request on its own.
+    pub client_keeps_alive: bool,
+    /// How the client sees where the content ends.
+    pub client_framing: ClientFraming,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// The connection ended before a byte of an answer.
+    Nothing(&'static str),
+    /// It ended within the head, or the head is not HTTP.
+    Broken(&'static str),
+    /// It did not come in time.
+    TimedOut,
+}
+
+impl NoAnswer {
+    /// What the client is told.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Nothing(_) | Self::Broken(_) => Fault::BadAnswer,
+            Self::TimedOut => Fault::AnswerTimeout,
+        }
+    }
+
+    /// What the operator is told.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        match self {
+            Self::Nothing(what) | Self::Broken(what) => Event::BadAnswer(what),
+            Self::TimedOut => Event::AnswerTimedOut,
+        }
+    }
+}
+
+/// What the client's head says beyond upstream's.
+pub struct HeadContext<'a> {
+    /// The request this answers.
+    pub intake: &'a Intake<'a>,
+    /// `x-litellm-model-id`.
+    pub deployment_id: &'a str,
+    /// Whether we are about to stop.
+    pub is_draining: bool,
+}
+
+/// Receives until the final answer's head is whole, and writes the client's head to `out`.
+///
+/// # Errors
+/// [`NoAnswer`]; the client has seen nothing.
+pub async fn receive_head(
+    upstream: &mut Upstream,
+    context: &HeadContext<'_>,
+    answer: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, NoAnswer> {
+    let mut interim = 0;
+    loop {
+        match take_head(context, answer, out).map_err(NoAnswer::Broken)? {
+            Head::Final(answer) => return Ok(answer),
+            Head::Interim => {
+                interim += 1;
+                if interim > INTERIM_ANSWERS_MAX {
+                    return Err(NoAnswer::Broken("too many interim (1xx) answers"));
+                }
+                continue;
+            }
+            Head::Partial => {}
+        }
+        let mut sink = |bytes: &[u8]| answer.extend_from_slice(bytes);
+        let ended = match within_answer_time(upstream.receive(&mut sink)).await {
+            Err(Elapsed) => return Err(NoAnswer::TimedOut),
+            Ok(Ok(Arrival::More)) => continue,
+            Ok(Ok(Arrival::Ended { .. })) => {
+                "it closed the connection before the answer's head was whole"
+            }
+            Ok(Err(TlsError::Protocol(_))) => "it broke TLS before the answer's head was whole",
+            Ok(Err(_)) => "its connection failed before the answer's head was whole",
+        };
+        let nothing = answer.is_empty() && interim == 0;
+        return Err(if nothing { NoAnswer::Nothing(ended) } else { NoAnswer::Broken(ended) });
+    }
+}
+
+enum Head {
+    Partial,
+    /// It was dropped from the buffer.
+    Interim,
+    Final(Answer),
+}
+
+fn take_head(
+    context: &HeadContext<'_>,
+    answer: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<Head, &'static str> {
+    let mut storage = FieldStorage::new();
+    let interim_length = match parse_answer(answer, &mut storage) {
+        Ok(None) => return Ok(Head::Partial),
+        Ok(Some(head)) if head.status == 101 => return Err("it switched protocols unasked"),
+        Ok(Some(head)) if head.status < 200 => head.length,
+        Ok(Some(head)) => return accept(context, &head, out).map(Head::Final),
+        Err(HeadError::Malformed(what)) => return Err(what),
+        Err(HeadError::UnsupportedVersion) => {
+            return Err("its HTTP version is neither 1.0 nor 1.1");
+        }
+        Err(HeadError::TooLarge | HeadError::TooManyFields | HeadError::TargetTooLong) => {
+            const { assert!(HEAD_BYTES_MAX >= 64 * 1024) };
+            return Err("its head has too many bytes or fields");
+        }
+    };
+    answer.drain(..interim_length);
+    Ok(Head::Interim)
+}
+
+fn accept(
+    context: &HeadContext<'_>,
+    head: &AnswerHead<'_, '_>,
+    out: &mut Vec<u8>,
+) -> Result<Answer, &'static str> {
+    let intake = context.intake;
+    let upstream_framing = framing::of_answer("POST", head.status, head.version, &head.fields)
+        .map_err(|_| "its content's length is ambiguous")?;
+    let client_framing = match (upstream_framing, intake.version) {
+        (Framing::Length(_), _) => ClientFraming::Length,
+        (_, Version::Http11) => ClientFraming::Chunked,
+        (_, Version::Http10) => ClientFraming::UntilClose,
+    };
+    let client_keeps_alive =
+        intake.keeps_alive && !context.is_draining && client_framing != ClientFraming::UntilClose;
+    emit::status_line(out, head.status, head.reason);
+    let options = ConnectionOptions::of(&head.fields);
+    for (name, value) in head.fields.iter() {
+        let is_ours = emit::is_hop_by_hop(name) || name.eq_ignore_ascii_case("content-length");
+        if !is_ours && !options.names(name) {
+            emit::field(out, name, value);
+        }
+    }
+    match (client_framing, upstream_framing) {
+        (ClientFraming::Length, Framing::Length(length)) if !matches!(head.status, 204 | 304) => {
+            emit::number_field(out, "content-length", length);
+        }
+        (ClientFraming::Chunked, _) => emit::field(out, "transfer-encoding", b"chunked"),
+        _ => {}
+    }
+    emit::field(out, "x-litellm-call-id", intake.call_id.as_bytes());
+    emit::field(out, "x-litellm-model-id", context.deployment_id.as_bytes());
+    write_connection(client_keeps_alive, intake.version, out);
+    out.extend_from_slice(b"\r\n");
+    Ok(Answer {
+        flow: Outflow::new(upstream_framing, client_framing),
+        head_length: head.length,
+        upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
+            && upstream_framing != Framing::UntilClose,
+        client_keeps_alive,
+        client_framing,
+    })
+}
+
+/// Says it where the version's default would say otherwise.
+fn write_connection(keeps_alive: bool, version: Version, out: &mut Vec<u8>) {
+    match (keeps_alive, version) {
+        (true, Version::Http10) => emit::field(out, "connection", b"keep-alive"),
+        (false, Version::Http11) => emit::field(out, "connection", b"close"),
+        _ => {}
+    }
+}
+
+/// How the relay of content ended.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Relayed {
+    /// The client has all of it.
+    Whole,
+    /// Upstream broke off, or sent what cannot be content: the client must not take it for the whole.
+    Cut(&'static str),
+    /// The client went away, or stopped reading for too long.
+    ClientGone,
+}
+
+/// Relays content: first what came with the head, then what arrives. `out` holds the client's head.
+pub async fn relay_content(
+    client: &Client<'_>,
+    upstream: &mut Upstream,
+    flow: &mut Outflow,
+    with_head: &[u8],
+    out: &mut Vec<u8>,
+) -> Relayed {
+    flow.begin(out);
+    flow.push(with_head, out);
+    loop {
+        let from = flow.end(out);
+        if out.len() > from
+            && client.send(out, from, Duration::from_millis(CLIENT_STALL_MS_MAX)).await.is_err()
+        {
+            return Relayed::ClientGone;
+        }
+        out.clear();
+        if let Some(what) = flow.broken() {
+            return Relayed::Cut(what);
+        }
+        if flow.is_done() {
+            return Relayed::Whole;
+        }
+        flow.begin(out);
+        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
+        let arrival = within_answer_time(upstream.receive(&mut sink));
+        match client.inbox.unless_gone(arrival).await {
+            Err(_gone) => return Relayed::ClientGone,
+            Ok(Err(Elapsed)) => return Relayed::Cut("it was silent for too long"),
+            Ok(Ok(Ok(Arrival::More))) => {}
+            Ok(Ok(Ok(Arrival::Ended { clean: true }))) if flow.close().is_ok() => {}
+            Ok(Ok(Ok(Arrival::Ended { .. }))) => {
+                return Relayed::Cut("it closed the connection within the content");
+            }
+            Ok(Ok(Err(TlsError::Protocol(_)))) => {
+                return Relayed::Cut("it broke TLS within the content");
+            }
+            Ok(Ok(Err(_))) => return Relayed::Cut("its connection failed within the content"),
+        }
+    }
+}

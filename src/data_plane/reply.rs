@@ -1,0 +1,79 @@
+//! What Outcrop answers itself: pages, and faults in AWS's shape.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::{
+    bedrock::{fault::Fault, operation::Page},
+    boundary::snapshot::Pages,
+    data_plane::intake::CallId,
+    units::UnixSeconds,
+    wire::http1::emit,
+};
+
+/// What every answer of ours depends on.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    /// Echoed to the client.
+    pub call_id: &'a CallId,
+    /// Whether the client may send another request on this connection.
+    pub keeps_alive: bool,
+    /// `HEAD`: all but the content.
+    pub is_head: bool,
+    /// For the `date` field: JS SDKs compute their clock's skew from it.
+    pub now: UnixSeconds,
+}
+
+/// Appends the answer to a request that failed.
+pub fn write_fault(fault: Fault, frame: &Frame<'_>, out: &mut Vec<u8>) {
+    emit::status_line(out, fault.status(), emit::reason_phrase(fault.status()));
+    emit::field(out, "x-amzn-errortype", fault.error_type().as_bytes());
+    if let Fault::MethodNotAllowed { allow } = fault {
+        emit::field(out, "allow", allow.as_bytes());
+    }
+    if matches!(fault, Fault::ShuttingDown | Fault::Unreachable) {
+        emit::field(out, "retry-after", b"1");
+    }
+    let (before, after) = (&b"{\"message\":\""[..], &b"\"}"[..]);
+    let message = fault.message().as_bytes();
+    write_end(frame, before.len() + message.len() + after.len(), out);
+    if !frame.is_head {
+        out.extend_from_slice(before);
+        out.extend_from_slice(message);
+        out.extend_from_slice(after);
+    }
+}
+
+/// Appends a page.
+pub fn write_page(
+    page: Page,
+    pages: &Pages,
+    is_draining: bool,
+    frame: &Frame<'_>,
+    out: &mut Vec<u8>,
+) {
+    if page == Page::Readiness && is_draining {
+        return write_fault(Fault::ShuttingDown, frame, out);
+    }
+    let content = match page {
+        Page::Liveliness => &pages.alive,
+        Page::Readiness => &pages.ready,
+        Page::Models => &pages.models,
+    };
+    emit::status_line(out, 200, emit::reason_phrase(200));
+    write_end(frame, content.len(), out);
+    if !frame.is_head {
+        out.extend_from_slice(content);
+    }
+}
+
+/// The fields that all answers of ours have, and the blank line.
+fn write_end(frame: &Frame<'_>, content_length: usize, out: &mut Vec<u8>) {
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(frame.now.0));
+    emit::field(out, "content-type", b"application/json");
+    emit::number_field(out, "content-length", content_length as u64);
+    emit::field(out, "date", date.as_bytes());
+    emit::field(out, "x-amzn-requestid", frame.call_id.as_bytes());
+    emit::field(out, "x-litellm-call-id", frame.call_id.as_bytes());
+    emit::field(out, "connection", if frame.keeps_alive { b"keep-alive" } else { b"close" });
+    out.extend_from_slice(b"\r\n");
+}

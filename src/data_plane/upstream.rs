@@ -1,0 +1,267 @@
+//! One connection to an endpoint: TCP, TLS over it unless the endpoint is plain, and its buffers.
+
+use std::{
+    io, mem,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bedrock::fault::Fault,
+    boundary::{notice::Event, snapshot::Endpoint},
+    buffer::Buffer,
+    data_plane::scratch::Spares,
+    limits::{
+        ADDRESS_MS_MAX, CLIENT_STALL_MS_MAX, CONNECT_MS_MAX, FLOW_BUFFER_BYTES, SEND_BYTES_MAX,
+    },
+    net::{
+        clock,
+        runtime::{timeout, timeout_at},
+        tcp::Socket,
+        tls::{ClientTls, PeerName, Received, Session, TlsError},
+    },
+};
+
+/// How long upstream may take none of what we send.
+const STALL: Duration = Duration::from_millis(CLIENT_STALL_MS_MAX);
+
+/// A connection that requests are sent on, one at a time.
+pub struct Upstream {
+    socket: Socket,
+    session: Option<Session>,
+    /// Ciphertext, or what came over a plain connection. No storage while idle.
+    received: Buffer,
+    /// What TLS made of what is to be sent.
+    outgoing: Vec<u8>,
+    /// When it last became idle.
+    pub idle_since: Instant,
+    /// It carried a request before: then a close without an answer may be a race, not a failure.
+    pub is_reused: bool,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The endpoint's name has no address yet.
+    Unresolved,
+    /// No address let us in; this is what the last one said.
+    Io(io::Error),
+    /// TLS failed.
+    Tls(TlsError),
+    /// The time was up.
+    TimedOut,
+}
+
+impl ConnectError {
+    /// What the client is told.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Tls(TlsError::Protocol(_)) => Fault::Untrusted,
+            _ => Fault::Unreachable,
+        }
+    }
+
+    /// What the operator is told.
+    #[must_use]
+    pub fn event(self) -> Event {
+        match self {
+            Self::Unresolved => Event::Unresolved,
+            Self::Io(error) | Self::Tls(TlsError::Io(error)) => Event::ConnectFailed(error),
+            Self::Tls(error) => Event::TlsFailed(error.to_string()),
+            Self::TimedOut => Event::ConnectTimedOut,
+        }
+    }
+}
+
+/// What one receive came to.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Plaintext was shown to the sink.
+    More,
+    /// Upstream closed. `clean` if TLS vouches for it, or there is no TLS.
+    Ended {
+        /// Whether nothing can have been cut off by somebody in between.
+        clean: bool,
+    },
+}
+
+impl Upstream {
+    /// Connects to the first address that lets us in, and performs the TLS handshake.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; no byte of a request has been sent.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        tls: &ClientTls,
+        spares: &Spares,
+    ) -> Result<Self, ConnectError> {
+        let deadline = clock::now() + Duration::from_millis(CONNECT_MS_MAX);
+        let addresses = endpoint.addresses();
+        let mut failure = ConnectError::Unresolved;
+        for (tried, address) in addresses.iter().enumerate() {
+            let is_last = tried + 1 == addresses.len();
+            let own = clock::now()
+                + Duration::from_millis(if is_last { CONNECT_MS_MAX } else { ADDRESS_MS_MAX });
+            match timeout_at(deadline.min(own), Socket::connect(*address)).await {
+                Err(_elapsed) => failure = ConnectError::TimedOut,
+                Ok(Err(error)) => failure = ConnectError::Io(error),
+                Ok(Ok(socket)) => {
+                    let secured =
+                        timeout_at(deadline, Self::secure(socket, endpoint, tls, spares)).await;
+                    return secured.unwrap_or(Err(ConnectError::TimedOut));
+                }
+            }
+            if clock::now() >= deadline {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    async fn secure(
+        socket: Socket,
+        endpoint: &Endpoint,
+        tls: &ClientTls,
+        spares: &Spares,
+    ) -> Result<Self, ConnectError> {
+        let mut received = spares.take_buffer();
+        let session = if endpoint.tls {
+            let peer = PeerName::new(&endpoint.host).map_err(ConnectError::Tls)?;
+            let handshake = Session::handshake(tls, &peer, &socket, received, STALL);
+            let (session, buffer) = handshake.await.map_err(ConnectError::Tls)?;
+            received = buffer;
+            Some(session)
+        } else {
+            None
+        };
+        Ok(Self {
+            socket,
+            session,
+            received,
+            outgoing: Vec::new(),
+            idle_since: clock::now(),
+            is_reused: false,
+        })
+    }
+
+    /// Sends a request: its head, and its content behind it. Small ones leave as one record.
+    ///
+    /// # Errors
+    /// What the kernel or TLS says; part of the request may have been sent.
+    pub async fn send(&mut self, head: &mut Vec<u8>, content: &[u8]) -> io::Result<()> {
+        let (with_head, mut rest) = content.split_at(content.len().min(SEND_BYTES_MAX));
+        head.extend_from_slice(with_head);
+        self.send_some(head).await?;
+        while !rest.is_empty() {
+            let (next, after) = rest.split_at(rest.len().min(SEND_BYTES_MAX));
+            self.send_some(next).await?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    async fn send_some(&mut self, plaintext: &[u8]) -> io::Result<()> {
+        let mut outgoing = mem::take(&mut self.outgoing);
+        match &mut self.session {
+            Some(session) => {
+                session.encrypt(plaintext, &mut outgoing).map_err(|error| match error {
+                    TlsError::Io(error) => error,
+                    other => io::Error::other(other.to_string()),
+                })?
+            }
+            None => outgoing.extend_from_slice(plaintext),
+        }
+        self.flush(outgoing).await
+    }
+
+    async fn flush(&mut self, outgoing: Vec<u8>) -> io::Result<()> {
+        let (result, outgoing) = self.socket.send(outgoing, 0, STALL).await;
+        self.outgoing = outgoing;
+        self.outgoing.clear();
+        result
+    }
+
+    /// Receives once and shows the plaintext it brought to `sink`. Dropping this future kills the
+    /// connection.
+    ///
+    /// # Errors
+    /// What the kernel or TLS says; the connection is dead.
+    pub async fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Arrival, TlsError> {
+        loop {
+            let mut received = mem::take(&mut self.received);
+            if received.is_empty() {
+                received.clear();
+            }
+            received.reserve(FLOW_BUFFER_BYTES / 2);
+            let (count, received) = self.socket.receive(received).await;
+            self.received = received;
+            if count? == 0 {
+                return Ok(Arrival::Ended { clean: self.session.is_none() });
+            }
+            let mut brought = false;
+            let mut sink = |bytes: &[u8]| {
+                brought |= !bytes.is_empty();
+                sink(bytes);
+            };
+            let state = match &mut self.session {
+                Some(session) => {
+                    session.decrypt(&mut self.received, &mut self.outgoing, &mut sink)?
+                }
+                None => {
+                    sink(self.received.filled());
+                    self.received.clear();
+                    Received::Open
+                }
+            };
+            if !self.outgoing.is_empty() {
+                let outgoing = mem::take(&mut self.outgoing);
+                self.flush(outgoing).await?;
+            }
+            match state {
+                Received::Closed if brought => return Ok(Arrival::More), // the close is seen again, next time
+                Received::Closed => return Ok(Arrival::Ended { clean: true }),
+                Received::Open if brought => return Ok(Arrival::More),
+                Received::Open => {} // a session ticket, or part of a record
+            }
+        }
+    }
+
+    /// Whether bytes arrived that nobody asked for.
+    #[must_use]
+    pub fn has_leftover(&self) -> bool {
+        !self.received.is_empty()
+    }
+
+    /// Whether an idle connection is still open and silent.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.socket.is_quiet()
+    }
+
+    /// Gives its buffers back for the time it is idle.
+    pub fn rest(&mut self, spares: &Spares) {
+        spares.give_buffer(mem::take(&mut self.received));
+        self.idle_since = clock::now();
+        self.is_reused = true;
+    }
+
+    /// Takes buffers for the next request.
+    pub fn wake(&mut self, spares: &Spares) {
+        self.received = spares.take_buffer();
+    }
+
+    /// Ends a connection that will not be used again: its buffer goes back.
+    pub fn retire(mut self, spares: &Spares) {
+        spares.give_buffer(mem::take(&mut self.received));
+    }
+}
+
+/// `future` within the time that an answer may be silent.
+///
+/// # Errors
+/// When it was silent for longer.
+pub async fn within_answer_time<F: Future>(
+    future: F,
+) -> Result<F::Output, crate::net::runtime::Elapsed> {
+    timeout(Duration::from_millis(crate::limits::ANSWER_IDLE_MS_MAX), future).await
+}

@@ -1,0 +1,225 @@
+//! A core: its event loop, accept loop, tick and drain, and what its connections share.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use slab::Slab;
+
+use crate::{
+    boundary::{
+        notice::{Event, Notices},
+        snapshot::{Published, Snapshot},
+    },
+    data_plane::{connection, dispatch::SigningKeys, pool::Pool, scratch::Spares},
+    limits::{ACCEPT_PAUSE_MS, TICK_MS},
+    net::{
+        clock, cores,
+        runtime::{self, Contained, Driver, sleep},
+        tcp::{Bound, Listener},
+        tls::ClientTls,
+    },
+    units::RequestId,
+};
+
+/// What a core is started with.
+pub struct Start {
+    /// The listening socket, bound.
+    pub bound: Bound,
+    /// The processor core to stay on, if any.
+    pub core: Option<usize>,
+    /// The event loop's system interface.
+    pub driver: Driver,
+    /// Where snapshots come from.
+    pub published: Arc<Published>,
+    /// This core's TLS configuration.
+    pub tls: ClientTls,
+    /// Where notices go.
+    pub notices: Notices,
+    /// What all cores and the control plane share.
+    pub shared: Arc<Shared>,
+    /// How long requests in flight may take once the drain has begun.
+    pub grace: Duration,
+}
+
+/// Read and written by several threads, without locks.
+#[derive(Default)]
+pub struct Shared {
+    /// Set to stop: no new connection, no new request, what is in flight may finish.
+    pub is_draining: AtomicBool,
+    /// Set to stop at once.
+    pub must_end: AtomicBool,
+    /// Cores that accept connections.
+    pub accepting: AtomicUsize,
+}
+
+/// What the connections of one core share.
+pub struct Worker {
+    /// Newest snapshot seen. Behind an `Rc`, so that an exchange takes it without an atomic.
+    snapshot: RefCell<Rc<Arc<Snapshot>>>,
+    published: Arc<Published>,
+    /// Idle upstream connections.
+    pub pool: Pool,
+    /// Spare buffers.
+    pub spares: Spares,
+    /// TLS configuration and sessions.
+    pub tls: ClientTls,
+    /// Signing keys.
+    pub signing: RefCell<SigningKeys>,
+    /// For the operator.
+    pub notices: Notices,
+    random: RefCell<fastrand::Rng>,
+    is_draining: Cell<bool>,
+    connections: RefCell<Slab<Waker>>,
+}
+
+impl Worker {
+    fn new(published: Arc<Published>, tls: ClientTls, notices: Notices) -> Self {
+        Self {
+            snapshot: RefCell::new(Rc::new(published.newest())),
+            published,
+            pool: Pool::default(),
+            spares: Spares::default(),
+            tls,
+            signing: RefCell::default(),
+            notices,
+            random: RefCell::new(fastrand::Rng::new()),
+            is_draining: Cell::new(false),
+            connections: RefCell::default(),
+        }
+    }
+
+    /// The snapshot that an exchange begun now keeps.
+    #[must_use]
+    pub fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// A uniform random number. Not for secrets.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+
+    /// A request id that nobody else has.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        RequestId::from_random(self.random.borrow_mut().u128(..))
+    }
+
+    /// Whether this core is to take no more requests.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Notes a connection, to be woken when a drain begins.
+    pub fn enter(&self, waker: Waker) -> usize {
+        self.connections.borrow_mut().insert(waker)
+    }
+
+    /// Forgets a connection.
+    pub fn leave(&self, ticket: usize) {
+        self.connections.borrow_mut().remove(ticket);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connections.borrow().is_empty()
+    }
+
+    fn begin_drain(&self) {
+        self.is_draining.set(true);
+        for (_, waker) in self.connections.borrow().iter() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn tick(&self) {
+        let newest = self.published.newest();
+        let is_new = self.snapshot.borrow().generation != newest.generation;
+        if is_new {
+            *self.snapshot.borrow_mut() = Rc::new(newest);
+        }
+        self.pool.sweep(clock::now());
+    }
+}
+
+/// Runs a core until it is drained.
+///
+/// # Errors
+/// When the event loop cannot be made or the socket cannot be taken over.
+pub fn run(start: Start) -> io::Result<()> {
+    if let Some(core) = start.core {
+        cores::pin(core)?;
+    }
+    let driver = start.driver;
+    runtime::run(driver, async move {
+        let listener = Rc::new(Listener::new(start.bound, driver)?);
+        let worker = Rc::new(Worker::new(start.published, start.tls, start.notices));
+        start.shared.accepting.fetch_add(1, Ordering::Relaxed);
+        runtime::spawn(accept(listener.clone(), worker.clone()));
+        while !start.shared.is_draining.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(TICK_MS)).await;
+            worker.tick();
+        }
+        start.shared.accepting.fetch_sub(1, Ordering::Relaxed);
+        drain(&listener, &worker, &start.shared, start.grace).await;
+        Ok(())
+    })?
+}
+
+/// Takes what the kernel has queued, then no more; ends when all is done, or must be.
+async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Duration) {
+    let deadline = clock::now() + grace;
+    while listener.has_waiting() && clock::now() < deadline {
+        sleep(Duration::from_millis(1)).await;
+    }
+    // Only fails if the socket is no listener, and then it takes no connections either.
+    let _ = listener.stop();
+    worker.begin_drain();
+    while !worker.is_idle() && clock::now() < deadline && !shared.must_end.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(TICK_MS / 10)).await;
+    }
+}
+
+async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
+    loop {
+        match listener.accept().await {
+            Ok(socket) => {
+                let worker = worker.clone();
+                runtime::spawn(async move {
+                    let connection: Pin<Box<_>> =
+                        Box::pin(connection::serve(socket, worker.clone()));
+                    if !Contained(connection).await {
+                        worker.notices.tell(None, Event::Panicked);
+                    }
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return, // stopped
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                worker.notices.tell(None, Event::AcceptFailed(error));
+                sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+}
+
+/// The connection failed before we got it; the listener is well.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
