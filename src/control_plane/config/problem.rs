@@ -1,7 +1,8 @@
 //! What is wrong with a configuration, and where: file, line, key.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Whether a [`Problem`] stops the start.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -42,5 +43,66 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
         };
         write!(out, " {} ({severity})", self.message)
+    }
+}
+
+/// What a problem can be about.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) file: Rc<Path>,
+    pub(super) line: usize,
+    /// Dotted path.
+    pub(super) key: String,
+}
+
+impl Place {
+    /// The same key on another line.
+    pub(super) fn at(&self, line: usize) -> Self {
+        Self { line, ..self.clone() }
+    }
+
+    /// Entry `key` of the mapping here.
+    pub(super) fn entry(&self, key: &str, line: usize) -> Self {
+        let dot = if self.key.is_empty() { "" } else { "." };
+        Self { file: Rc::clone(&self.file), line, key: format!("{}{dot}{key}", self.key) }
+    }
+
+    /// Item `index` of the list here.
+    pub(super) fn item(&self, index: usize, line: usize) -> Self {
+        Self { file: Rc::clone(&self.file), line, key: format!("{}[{index}]", self.key) }
+    }
+}
+
+/// All problems found so far.
+#[derive(Default)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The value at `place` is wrong.
+    pub(super) fn error(&mut self, place: &Place, message: impl Into<String>) {
+        self.add(Severity::Error, place, message.into());
+    }
+
+    /// The value at `place` has no effect, or not the expected one.
+    pub(super) fn warning(&mut self, place: &Place, message: impl Into<String>) {
+        self.add(Severity::Warning, place, message.into());
+    }
+
+    fn add(&mut self, severity: Severity, place: &Place, message: String) {
+        let (file, line, key) = (place.file.to_path_buf(), place.line, place.key.clone());
+        self.0.push(Problem { severity, file, line, key, message });
+    }
+
+    /// Whether at least one is an error.
+    pub(super) fn stop(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// In the order of lines, those of the file `first` before those of files that it includes.
+    pub(super) fn sorted(mut self, first: &Path) -> Vec<Problem> {
+        let order = |problem: &Problem| (problem.file != first, problem.file.clone(), problem.line);
+        self.0.sort_by_key(order);
+        self.0.dedup();
+        self.0
     }
 }
