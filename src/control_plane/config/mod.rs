@@ -1,1 +1,70 @@
 //! config.yaml (LiteLLM's keys) → checked settings; errors with file, line and key.
+//!
+//! ```text
+//! file → yaml + lines → document → include → substitute → deployment, general → Settings
+//!        values  where   nodes     one tree   os.environ/  judged, every problem noted
+//! ```
+//!
+//! A wrong value is an error and stops the start; a key without effect is a warning. All problems are
+//! reported at once. No message holds a secret, nor any value that came out of a variable.
+
+use std::fs;
+use std::path::Path;
+
+mod credential;
+mod deployment;
+mod document;
+mod endpoint;
+mod environment;
+mod explain;
+mod general;
+mod identity;
+mod include;
+mod keys;
+mod lines;
+mod problem;
+mod read;
+mod region;
+mod secret;
+mod settings;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod weight;
+mod yaml;
+
+pub use environment::Environment;
+pub use explain::explain;
+pub use problem::{Problem, Severity};
+pub use secret::Secret;
+pub use settings::{
+    Credential, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded, Settings,
+};
+
+/// Reads the configuration at `path`, and what it includes, and checks all of it.
+///
+/// # Errors
+/// All problems found, warnings among them, if at least one is an error.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Vec<Problem>> {
+    load_by(path, environment, &|path| fs::read(path))
+}
+
+fn load_by(
+    path: &Path,
+    environment: &Environment,
+    read_file: include::ReadFile<'_>,
+) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = problem::Problems::default();
+    let settings = include::read(path, read_file, &mut problems).map(|mut root| {
+        let mut environment = environment.clone();
+        substitute::substitute(&mut root, &mut environment, &mut problems);
+        let deployments = deployment::read(&root, &environment, &mut problems);
+        general::read(&root, deployments, &environment, &mut problems)
+    });
+    match settings {
+        Some(settings) if !problems.stop() => {
+            Ok(Loaded { settings, warnings: problems.sorted(path) })
+        }
+        _ => Err(problems.sorted(path)),
+    }
+}

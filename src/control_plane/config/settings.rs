@@ -1,0 +1,132 @@
+//! What a checked configuration says. Nothing here can be invalid: only `load` makes it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use super::problem::Problem;
+use super::secret::Secret;
+
+/// A configuration that holds no error.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// What it says without effect; in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// All that Outcrop is told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `model_list`, in its order; ids are unique.
+    pub deployments: Vec<Deployment>,
+    /// `general_settings.master_key`, else `LITELLM_MASTER_KEY`; never empty.
+    pub master_key: Option<Secret>,
+    /// `general_settings.dangerously_permit_weak_or_unset_master_key`, or the variable
+    /// `LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY`.
+    pub permit_weak_master_key: bool,
+    /// `outcrop.driver`.
+    pub driver: DriverChoice,
+    /// `general_settings.max_request_size_mb` in bytes (1 MB = 2^20 B, as LiteLLM counts).
+    pub max_request_bytes: u64,
+    /// `SSL_CERT_FILE`: PEM certificates trusted besides Mozilla's.
+    pub trusted_roots_file: Option<PathBuf>,
+    /// `outcrop.shutdown_grace_s`.
+    pub shutdown_grace_s: u64,
+}
+
+/// How the data plane talks to the kernel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DriverChoice {
+    /// io_uring where the kernel lets us, else epoll.
+    #[default]
+    Auto,
+    /// io_uring, or no start.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// One entry of `model_list`.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The group it belongs to: the name clients ask for.
+    pub model_name: String,
+    /// Unique; visible ASCII, 1 to 256 bytes.
+    pub id: String,
+    /// What AWS is asked for: a bare model id or an ARN, not percent-encoded.
+    pub bedrock_model_id: String,
+    /// The region that signatures name.
+    pub region: String,
+    /// Where requests go.
+    pub endpoint: Endpoint,
+    /// What signs or authenticates them.
+    pub credential: Credential,
+    /// Where `credential` came from.
+    pub credential_source: CredentialSource,
+    /// Relative to the others of its group; 0: never picked unless all are 0.
+    pub weight: u64,
+    /// Where the entry starts in `file`, from 1.
+    pub line: usize,
+    /// The file that holds the entry.
+    pub file: PathBuf,
+}
+
+/// Where an upstream listens.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Endpoint {
+    /// `https`, else `http`.
+    pub tls: bool,
+    /// Lower case; a name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+    /// Goes in front of Bedrock's own path: `""`, or as `/x/y`, without a slash at its end.
+    pub base_path: String,
+}
+
+impl Endpoint {
+    /// What the `Host` field says: the host, and the port unless it is the scheme's own (RFC 9110
+    /// §4.2). An IPv6 address stands in brackets.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let mut authority =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port != if self.tls { 443 } else { 80 } {
+            write!(authority, ":{}", self.port).expect("a String takes all");
+        }
+        authority
+    }
+
+    /// `https://host/base`, for people.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority(), self.base_path)
+    }
+}
+
+/// What proves to AWS who asks.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An access key: each request is signed (SigV4).
+    SigV4 {
+        /// Public half; visible ASCII without `/` and `,`, which delimit it in `Authorization`.
+        access_key_id: String,
+        /// Visible ASCII.
+        secret_access_key: Secret,
+        /// Of a temporary credential; visible ASCII.
+        session_token: Option<Secret>,
+    },
+    /// A Bedrock API key, sent as `Authorization: Bearer`; visible ASCII.
+    ApiKey(Secret),
+}
+
+/// Where a [`Credential`] came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CredentialSource {
+    /// The deployment's own `litellm_params`.
+    Entry,
+    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the environment.
+    Environment,
+}
