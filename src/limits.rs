@@ -39,6 +39,8 @@ pub const SEND_BYTES_MAX: usize = 64 * 1024;
 pub const SESSIONS_MAX: usize = 256;
 /// Notices that wait to be written for the operator. Ours. Hit: counted as lost.
 pub const NOTICES_MAX: usize = 1024;
+/// Notices written in one tick. Ours. Hit: the others are counted in one line.
+pub const NOTICES_SHOWN_MAX: usize = 20;
 /// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
 pub const SPARE_BUFFERS_MAX: usize = 128;
 /// Idle upstream connections that a core keeps per endpoint. Ours. Hit: the oldest closes.
@@ -63,6 +65,14 @@ pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
 /// An upstream connection that waits for its next request. Ours, below the idle time of AWS's front ends.
 /// Hit: close.
 pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
+/// One look-up of an endpoint's name. Ours. Hit: the last good addresses stay.
+pub const RESOLVE_MS_MAX: u64 = 5_000;
+/// Between two look-ups of the endpoints' names: AWS's answers live 60 s at most. Ours.
+pub const RESOLVE_EVERY_MS: u64 = 30_000;
+/// Until the next look-up when a name has no address yet. Ours.
+pub const RESOLVE_AGAIN_MS: u64 = 2_000;
+/// Addresses of one name that are kept. Ours.
+pub const RESOLVED_ADDRESSES_MAX: usize = 16;
 /// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
 pub const TICK_MS: u64 = 100;
 /// Between two tries to accept when descriptors or memory are short. Ours.

@@ -1,2 +1,138 @@
-//! Bin.
-fn main() {}
+//! Flags and subcommands. `outcrop --config config.yaml` serves; LiteLLM's users change one word.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use outcrop::control_plane::{
+    bind,
+    config::{self, Environment, Loaded, Problem},
+    supervisor,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Wrong flags or configuration, as clap has it for flags.
+const USAGE: u8 = 2;
+
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Command {
+    #[command(subcommand)]
+    subcommand: Option<Mode>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Validate a configuration and explain what was understood, deployment by deployment
+    Check {
+        /// The configuration file (LiteLLM's config.yaml)
+        #[arg(long, short)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The configuration file (LiteLLM's config.yaml)
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+    /// The address to listen on [default: 0.0.0.0, or 127.0.0.1 while the master key is unset or public]
+    #[arg(long)]
+    host: Option<String>,
+    /// The port to listen on [default: 4000]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Worker threads, one per core [default: all cores]
+    #[arg(
+        long = "num_workers",
+        alias = "num-workers",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    num_workers: usize,
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    match command.subcommand {
+        None => serve(&command.serve),
+        Some(Mode::Check { config }) => check(&config),
+    }
+}
+
+fn check(path: &std::path::Path) -> ExitCode {
+    match load(path) {
+        Ok(loaded) => {
+            let mut text = String::new();
+            config::explain(&loaded, &mut text).expect("a String takes all");
+            // A closed pipe (`| head`) is no failure of the configuration.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
+    config::load(path, &Environment::of_process()).map_err(|problems| {
+        say_all(&problems);
+        say("the configuration holds errors; nothing was started");
+        ExitCode::from(USAGE)
+    })
+}
+
+fn serve(flags: &Serve) -> ExitCode {
+    let Some(path) = &flags.config else {
+        say("--config FILE is needed: a LiteLLM config.yaml; `outcrop demo` needs none");
+        return ExitCode::from(USAGE);
+    };
+    let loaded = match load(path) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    say_all(&loaded.warnings);
+    let bind = match bind::decide(flags.host.as_deref(), flags.port, &loaded.settings) {
+        Ok(bind) => bind,
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    if let Some(reason) = bind.reason {
+        say(&format!("listening on this machine only: {reason}"));
+    }
+    let running = match supervisor::start(&loaded.settings, &bind, flags.num_workers) {
+        Ok(running) => running,
+        Err(error) => return failed(&error),
+    };
+    let deployments = loaded.settings.deployments.len();
+    say(&format!("event loop: {}", running.driver_line));
+    say(&format!("listening on http://{} with {deployments} deployments", running.address()));
+    match running.wait(say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &supervisor::RunError) -> ExitCode {
+    say(&error.to_string());
+    ExitCode::FAILURE
+}
+
+fn say_all(problems: &[Problem]) {
+    for problem in problems {
+        say(&problem.to_string());
+    }
+}
+
+/// One line for the operator. Nobody may be reading any more, which is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "outcrop: {line}");
+}

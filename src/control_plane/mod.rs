@@ -1,3 +1,8 @@
-//! The one thread that may wait.
+//! The one thread that may wait: configuration, names, signals, words for the operator.
 
+pub mod admin;
+pub mod bind;
 pub mod config;
+pub mod prepare;
+pub mod resolver;
+pub mod supervisor;

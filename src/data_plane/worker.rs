@@ -64,7 +64,8 @@ pub struct Shared {
 
 /// What the connections of one core share.
 pub struct Worker {
-    /// Newest snapshot seen. Behind an `Rc`, so that an exchange takes it without an atomic.
+    /// Newest snapshot seen.
+    #[expect(clippy::redundant_allocation, reason = "an exchange takes the Rc, without an atomic")]
     snapshot: RefCell<Rc<Arc<Snapshot>>>,
     published: Arc<Published>,
     /// Idle upstream connections.

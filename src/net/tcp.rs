@@ -48,6 +48,17 @@ impl Bound {
         Ok(Self(socket.into()))
     }
 
+    /// Whether `address` is free: binds it without sharing, and lets go.
+    ///
+    /// # Errors
+    /// The kernel's: address in use, not available, permission for a low port.
+    pub fn probe(address: SocketAddr) -> io::Result<()> {
+        let socket =
+            RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    }
+
     /// The address bound, with the port the kernel chose.
     ///
     /// # Errors

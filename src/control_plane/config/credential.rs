@@ -6,8 +6,8 @@
 use super::document::Node;
 use super::environment::Environment;
 use super::problem::Problems;
-use super::secret::Secret;
 use super::settings::{Credential, CredentialSource};
+use crate::secret::Secret;
 
 const KEY_ID: &str = "aws_access_key_id";
 const KEY: &str = "aws_secret_access_key";

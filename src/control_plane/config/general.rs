@@ -5,9 +5,9 @@ use super::environment::Environment;
 use super::keys;
 use super::problem::Problems;
 use super::read::flag;
-use super::secret::Secret;
 use super::settings::{Deployment, DriverChoice, Settings};
 use crate::limits;
+use crate::secret::Secret;
 
 const PERMIT: &str = "dangerously_permit_weak_or_unset_master_key";
 const PERMIT_VARIABLE: &str = "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY";

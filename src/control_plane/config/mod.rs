@@ -25,7 +25,6 @@ mod lines;
 mod problem;
 mod read;
 mod region;
-mod secret;
 mod settings;
 mod substitute;
 #[cfg(test)]
@@ -33,10 +32,10 @@ mod tests;
 mod weight;
 mod yaml;
 
+pub use crate::secret::Secret;
 pub use environment::Environment;
 pub use explain::explain;
 pub use problem::{Problem, Severity};
-pub use secret::Secret;
 pub use settings::{
     Credential, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded, Settings,
 };

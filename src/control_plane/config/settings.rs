@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// A configuration that holds no error.
 #[derive(Clone, Debug)]

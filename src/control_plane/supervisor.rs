@@ -1,0 +1,250 @@
+//! Starts the cores, keeps their snapshot's addresses fresh, tells the operator, and ends them.
+//!
+//! The one place where the control plane names the data plane: somebody has to start it.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rustls::RootCertStore;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+
+use super::{
+    bind::Bind,
+    config::{DriverChoice, Settings},
+    prepare::{self, Endpoints},
+    resolver,
+};
+use crate::{
+    boundary::{
+        notice::{self, NoticeReader},
+        snapshot::Published,
+    },
+    data_plane::worker::{self, Shared, Start},
+    limits::{NOTICES_SHOWN_MAX, RESOLVE_AGAIN_MS, RESOLVE_EVERY_MS, TICK_MS},
+    net::{
+        cores,
+        runtime::{Driver, probe_io_uring},
+        tcp::Bound,
+        tls::{self, ClientTls},
+    },
+};
+
+/// Why the proxy did not start, or ended.
+#[derive(Debug)]
+pub enum RunError {
+    /// `outcrop.driver: io_uring`, and the kernel refuses.
+    NoIoUring(io::Error),
+    /// `SSL_CERT_FILE` cannot be used.
+    TrustedRoots(PathBuf, io::Error),
+    /// The address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// TLS cannot be set up.
+    Tls(String),
+    /// A thread or the control plane's runtime cannot be made, or a core failed.
+    Core(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoIoUring(error) => write!(
+                f,
+                "outcrop.driver is io_uring, but the kernel refuses it: {error}; allow it (seccomp profile, \
+                 kernel.io_uring_disabled) or set outcrop.driver: auto"
+            ),
+            Self::TrustedRoots(path, error) => {
+                write!(f, "SSL_CERT_FILE={}: {error}", path.display())
+            }
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Tls(error) => write!(f, "cannot set TLS up: {error}"),
+            Self::Core(error) => write!(f, "a core cannot run: {error}"),
+        }
+    }
+}
+
+/// The proxy, accepting connections. Dropping it ends it at once.
+pub struct Running {
+    address: SocketAddr,
+    /// For the start-up line: which driver, and why.
+    pub driver_line: String,
+    shared: Arc<Shared>,
+    cores: Vec<JoinHandle<io::Result<()>>>,
+    notices: NoticeReader,
+    endpoints: Endpoints,
+}
+
+/// Starts one core per worker. `workers` 0 means one for each processor core that we may use.
+///
+/// # Errors
+/// [`RunError`]; nothing runs then.
+pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running, RunError> {
+    let (driver, driver_line) = choose_driver(settings.driver)?;
+    let roots = trusted_roots(settings)?;
+    let mut endpoints = Endpoints::default();
+    let published = Arc::new(Published::new(prepare::snapshot(settings, &mut endpoints)));
+    let processor_cores = cores::allowed();
+    let count = if workers == 0 { processor_cores.len() } else { workers };
+    let bound =
+        listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
+    let address = bound[0].address().map_err(RunError::Core)?;
+    let (notices, reader) = notice::channel();
+    let shared = Arc::new(Shared::default());
+    let mut running =
+        Running { address, driver_line, shared, cores: Vec::new(), notices: reader, endpoints };
+    for (index, bound) in bound.into_iter().enumerate() {
+        let start = Start {
+            bound,
+            // More workers than cores are for tests; pinning them would only make them queue.
+            core: (count <= processor_cores.len()).then(|| processor_cores[index]),
+            driver,
+            published: published.clone(),
+            tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,
+            notices: notices.clone(),
+            shared: running.shared.clone(),
+            grace: Duration::from_secs(settings.shutdown_grace_s),
+        };
+        let name = format!("outcrop-core-{index}");
+        let core = std::thread::Builder::new().name(name).spawn(move || worker::run(start));
+        running.cores.push(core.map_err(RunError::Core)?);
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Where the proxy listens, with the port the kernel chose if it was asked to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits, on the calling thread, for a signal or a core's failure; then ends in order.
+    ///
+    /// # Errors
+    /// [`RunError::Core`] if a core failed.
+    pub fn wait(mut self, mut say: impl FnMut(&str)) -> Result<(), RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(RunError::Core)?;
+        runtime.block_on(self.supervise(&mut say)).map_err(RunError::Core)?;
+        let mut result = Ok(());
+        for core in std::mem::take(&mut self.cores) {
+            let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
+            result = result.and(ended.map_err(RunError::Core));
+        }
+        show_notices(&self.notices, &mut say);
+        result
+    }
+
+    async fn supervise(&self, say: &mut impl FnMut(&str)) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let endpoints = self.endpoints.all().to_vec();
+        let resolving = tokio::spawn(keep_resolving(endpoints));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = sleep(Duration::from_millis(TICK_MS)) => {
+                    show_notices(&self.notices, say);
+                    if self.cores.iter().any(JoinHandle::is_finished) {
+                        say("a core has ended by itself; stopping the others");
+                        break;
+                    }
+                }
+            }
+        }
+        resolving.abort();
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        say(
+            "stopping: no new connections; requests in flight may finish; signal again to end at once",
+        );
+        while !self.cores.iter().all(JoinHandle::is_finished) {
+            tokio::select! {
+                _ = terminate.recv() => self.shared.must_end.store(true, Ordering::Relaxed),
+                _ = interrupt.recv() => self.shared.must_end.store(true, Ordering::Relaxed),
+                () = sleep(Duration::from_millis(TICK_MS / 10)) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.must_end.store(true, Ordering::Relaxed);
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Addresses are there before the first request if DNS is well; if not, we serve and keep trying.
+async fn keep_resolving(endpoints: Vec<Arc<crate::boundary::snapshot::Endpoint>>) {
+    loop {
+        let unresolved = resolver::resolve_all(&endpoints).await;
+        let pause = if unresolved.is_empty() { RESOLVE_EVERY_MS } else { RESOLVE_AGAIN_MS };
+        sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+fn show_notices(notices: &NoticeReader, say: &mut impl FnMut(&str)) {
+    for _ in 0..NOTICES_SHOWN_MAX {
+        let Some(notice) = notices.next() else { break };
+        say(&notice.to_string());
+    }
+    let mut rest = notices.take_lost();
+    while notices.next().is_some() {
+        rest += 1;
+    }
+    if rest > 0 {
+        say(&format!("{rest} more notices like these were not shown"));
+    }
+}
+
+fn choose_driver(choice: DriverChoice) -> Result<(Driver, String), RunError> {
+    let (driver, reason) = match choice {
+        DriverChoice::Epoll => (Driver::Epoll, "as outcrop.driver says".to_owned()),
+        DriverChoice::IoUring => (
+            Driver::IoUring(probe_io_uring().map_err(RunError::NoIoUring)?),
+            "as outcrop.driver says".to_owned(),
+        ),
+        DriverChoice::Auto => match probe_io_uring() {
+            Ok(flags) => (Driver::IoUring(flags), "the kernel grants it".to_owned()),
+            Err(error) => (Driver::Epoll, format!("the kernel refuses io_uring: {error}")),
+        },
+    };
+    Ok((driver, format!("{driver}: {reason}")))
+}
+
+fn trusted_roots(settings: &Settings) -> Result<Arc<RootCertStore>, RunError> {
+    let file = settings.trusted_roots_file.as_deref();
+    tls::trusted_roots(file)
+        .map_err(|error| RunError::TrustedRoots(file.unwrap_or("".as_ref()).to_owned(), error))
+}
+
+/// One listening socket for each core, on one address.
+fn listen(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
+    refuse_taken(address)?;
+    let first = Bound::listen(address)?;
+    let same = first.address()?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(Bound::listen(same)?);
+    }
+    Ok(all)
+}
+
+/// `SO_REUSEPORT` would let us share the port with another Outcrop of the same user, and each would
+/// get half of the connections: an accident, not a wish.
+fn refuse_taken(address: SocketAddr) -> io::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    Bound::probe(address)
+}
