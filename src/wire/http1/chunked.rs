@@ -83,7 +83,8 @@ impl ChunkedReader {
         self.state == State::Done
     }
 
-    /// Framing, at most one run of data, framing: stops before a second run.
+    /// Framing, at most one run of data, framing: stops before a second run, and before a fault, so
+    /// that what comes before a fault is named whether or not the fault came with it.
     pub(super) fn step(&mut self, input: &[u8]) -> Result<Step, ContentError> {
         let mut data = 0..0;
         let mut at = 0;
@@ -99,10 +100,14 @@ impl ChunkedReader {
                     self.state =
                         if remaining == 0 { State::DataCr } else { State::Data { remaining } };
                 }
-                state => {
-                    self.state = self.after(state, byte)?;
-                    at += 1;
-                }
+                state => match self.after(state, byte) {
+                    Ok(next) => {
+                        self.state = next;
+                        at += 1;
+                    }
+                    Err(_) if at > 0 => break,
+                    Err(fault) => return Err(fault),
+                },
             }
         }
         Ok(Step { consumed: at, data })
