@@ -74,6 +74,32 @@ fn hex_value(digit: u8) -> Option<u8> {
     }
 }
 
+/// What must hold for any bytes: an escape-free reading of the result, and the round trip.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub fn fuzz_percent(data: &[u8]) {
+    let (mut encoded, mut decoded) = (Vec::new(), Vec::new());
+    encode_segment(data, &mut encoded);
+    assert_eq!(decode(&encoded, &mut decoded), Ok(()));
+    assert_eq!(decoded, data, "the round trip");
+    decoded.clear();
+    let is_valid = decode(data, &mut decoded).is_ok();
+    let mut naive = data.split(|byte| *byte == b'%');
+    let mut expected = naive.next().unwrap_or_default().to_vec();
+    let mut is_expected = true;
+    for after_percent in naive {
+        let digits = after_percent.get(..2).filter(|it| it.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|it| std::str::from_utf8(it).ok());
+        match digits.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(byte) => expected.push(byte),
+            None => is_expected = false,
+        }
+        expected.extend_from_slice(after_percent.get(2..).unwrap_or_default());
+    }
+    assert_eq!(is_valid, is_expected);
+    assert!(!is_valid || decoded == expected, "the oracle disagrees");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +134,14 @@ mod tests {
         let mut single = Vec::new();
         every.iter().for_each(|byte| push_encoded(*byte, &mut single));
         assert_eq!(single, encoded);
+    }
+
+    #[test]
+    fn recorded_escapes_read_as_the_oracle_reads_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/percent");
+        for entry in std::fs::read_dir(folder).expect("the folder is part of the repository") {
+            let path = entry.expect("readable").path();
+            fuzz_percent(&std::fs::read(path).expect("a recording is readable"));
+        }
     }
 }

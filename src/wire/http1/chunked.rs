@@ -83,7 +83,8 @@ impl ChunkedReader {
         self.state == State::Done
     }
 
-    /// Framing, at most one run of data, framing: stops before a second run.
+    /// Framing, at most one run of data, framing: stops before a second run, and before a fault, so
+    /// that what comes before a fault is named whether or not the fault came with it.
     pub(super) fn step(&mut self, input: &[u8]) -> Result<Step, ContentError> {
         let mut data = 0..0;
         let mut at = 0;
@@ -99,10 +100,14 @@ impl ChunkedReader {
                     self.state =
                         if remaining == 0 { State::DataCr } else { State::Data { remaining } };
                 }
-                state => {
-                    self.state = self.after(state, byte)?;
-                    at += 1;
-                }
+                state => match self.after(state, byte) {
+                    Ok(next) => {
+                        self.state = next;
+                        at += 1;
+                    }
+                    Err(_) if at > 0 => break,
+                    Err(fault) => return Err(fault),
+                },
             }
         }
         Ok(Step { consumed: at, data })
@@ -166,5 +171,107 @@ fn hex_value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `wire` whole: content, or the fault.
+    fn read(wire: &[u8]) -> Result<Vec<u8>, ContentError> {
+        let mut reader = ChunkedReader::new();
+        let (mut content, mut rest) = (Vec::new(), wire);
+        while !rest.is_empty() && !reader.is_done() {
+            let step = reader.step(rest)?;
+            content.extend_from_slice(&rest[step.data]);
+            rest = &rest[step.consumed..];
+        }
+        assert!(reader.is_done() && rest.is_empty(), "all of it");
+        Ok(content)
+    }
+
+    fn check(wire: &str, expected: Result<&str, &'static str>) {
+        let expected = expected.map(|content| content.as_bytes().to_vec()).map_err(ContentError);
+        assert_eq!(read(wire.as_bytes()), expected, "{wire}");
+    }
+
+    #[test]
+    fn valid_chunks_give_their_content() {
+        check("0\r\n\r\n", Ok(""));
+        check("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", Ok("hello world"));
+        check("0000000000000001\r\nx\r\n0000000000000000\r\n\r\n", Ok("x"));
+        check("a;n=v;q=\"x;y\\t\"\r\n0123456789\r\n0;\r\n\r\n", Ok("0123456789"));
+        check("A\r\n0\r\n\r\n56789\r\n0\r\nX: y\r\nEmpty:\r\n\r\n", Ok("0\r\n\r\n56789"));
+    }
+
+    #[test]
+    fn sizes_are_hexadecimal_digits_and_nothing_else() {
+        for size in ["", ";a", " 1", "+1", "-1", "_1", "g", "\u{661}"] {
+            check(&format!("{size}\r\nx\r\n0\r\n\r\n"), Err("no chunk size"));
+        }
+        for size in ["0x1", "1 ", "1_0", "1\t", "1,1", "1\n"] {
+            check(&format!("{size}\r\nx\r\n0\r\n\r\n"), Err("invalid chunk size"));
+        }
+        check("00000000000000001\r\nx", Err("chunk size of too many digits"));
+        check("10000000000000001\r\nx", Err("chunk size of too many digits"));
+    }
+
+    #[test]
+    fn lines_end_in_crlf() {
+        check("1\nx\n0\n\n", Err("invalid chunk size"));
+        check("1\rx", Err("CR without LF"));
+        check("1;a\nb\r\n", Err("invalid chunk extension"));
+        check("1;a\rb\r\n", Err("CR without LF"));
+        check("1;a\0\r\n", Err("invalid chunk extension"));
+        check("1\r\nx\n0\r\n\r\n", Err("more data than the chunk size"));
+        check("1\r\nx\r0\r\n\r\n", Err("more data than the chunk size"));
+        check("1\r\nxy\r\n0\r\n\r\n", Err("more data than the chunk size"));
+        check("0\r\n\n", Err("invalid trailer name"));
+        check("0\r\n\rx", Err("CR without LF"));
+        check("0\r\na: b\n\r\n", Err("invalid trailer value"));
+        check("0\r\na: b\rc", Err("CR without LF"));
+        check("0\r\na: \0", Err("invalid trailer value"));
+        check("0\r\n: b\r\n\r\n", Err("invalid trailer name"));
+        check("0\r\na : b\r\n\r\n", Err("invalid trailer name"));
+        check("0\r\na: b\r\n c\r\n\r\n", Err("invalid trailer name"));
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded_in_total() {
+        let half = ";".repeat(CHUNK_EXTENSION_BYTES_MAX / 2);
+        check(&format!("1{half}\r\nx\r\n0{half}\r\n\r\n"), Ok("x"));
+        let over = format!("1{half}\r\nx\r\n0{half};\r\n\r\n");
+        check(&over, Err("chunk extensions too long"));
+        let trailers = |bytes: usize| format!("0\r\na:{}\r\nb:\r\n\r\n", "c".repeat(bytes - 8));
+        check(&trailers(TRAILER_BYTES_MAX), Ok(""));
+        check(&trailers(TRAILER_BYTES_MAX + 1), Err("trailers too long"));
+    }
+
+    #[test]
+    fn a_fault_does_not_hide_the_data_before_it() {
+        let mut reader = ChunkedReader::new();
+        assert_eq!(reader.step(b"2\r\nabX"), Ok(Step { consumed: 5, data: 3..5 }));
+        assert_eq!(reader.step(b"X"), Err(ContentError("more data than the chunk size")));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for length in [1, 0xf, 0x10, 0x1f4, 4096, 65_535] {
+            let mut room = [0; CHUNK_HEAD_BYTES_MAX];
+            let start = write_chunk_head(&mut room, length);
+            let data = vec![b'x'; length];
+            let wire = [&room[start..], &data, b"\r\n", LAST_CHUNK].concat();
+            assert_eq!(read(&wire), Ok(data));
+        }
+        let mut room = [0; CHUNK_HEAD_BYTES_MAX];
+        assert_eq!(write_chunk_head(&mut room, usize::MAX), 0);
+        assert_eq!(&room, b"ffffffffffffffff\r\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "a chunk without data ends the content")]
+    fn an_empty_chunk_is_our_bug() {
+        let _ = write_chunk_head(&mut [0; CHUNK_HEAD_BYTES_MAX], 0);
     }
 }

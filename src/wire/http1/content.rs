@@ -99,3 +99,48 @@ impl ContentReader {
 pub(super) fn bounded(due: u64, here: usize) -> usize {
     usize::try_from(due).map_or(here, |due| due.min(here))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `wire` whole: content, bytes left over, and whether a close is fine then.
+    fn check(
+        framing: Framing,
+        wire: &str,
+        content: &str,
+        left: &str,
+        close: Result<(), Truncated>,
+    ) {
+        let mut reader = ContentReader::new(framing);
+        let (mut found, mut rest) = (Vec::new(), wire.as_bytes());
+        while !rest.is_empty() && !reader.is_done() {
+            let step = reader.step(rest).expect("valid framing");
+            found.extend_from_slice(&rest[step.data]);
+            rest = &rest[step.consumed..];
+        }
+        assert_eq!((&found[..], rest), (content.as_bytes(), left.as_bytes()), "{wire}");
+        assert_eq!(reader.on_close(), close, "{wire}");
+    }
+
+    #[test]
+    fn content_ends_where_the_framing_says() {
+        check(Framing::Length(0), "GET", "", "GET", Ok(()));
+        check(Framing::Length(3), "abcdef", "abc", "def", Ok(()));
+        check(Framing::Length(4), "abc", "abc", "", Err(Truncated));
+        check(Framing::UntilClose, "abc", "abc", "", Ok(()));
+        check(Framing::Chunked, "3\r\nabc\r\n0\r\n\r\nGET", "abc", "GET", Ok(()));
+        check(Framing::Chunked, "3\r\nabc\r\n0\r\n\r", "abc", "", Err(Truncated));
+        check(Framing::Chunked, "", "", "", Err(Truncated));
+    }
+
+    #[test]
+    fn what_is_due_is_known_for_a_length_only() {
+        let mut reader = ContentReader::new(Framing::Length(5));
+        assert_eq!(reader.step(b"ab"), Ok(Step { consumed: 2, data: 0..2 }));
+        assert_eq!(reader.remaining(), Some(3));
+        assert_eq!(ContentReader::new(Framing::Length(u64::MAX)).remaining(), Some(u64::MAX));
+        assert_eq!(ContentReader::new(Framing::Chunked).remaining(), None);
+        assert_eq!(ContentReader::new(Framing::UntilClose).remaining(), None);
+    }
+}

@@ -149,3 +149,61 @@ fn number(out: &mut Vec<u8>, value: u64) {
     }
     out.extend_from_slice(&digits[start..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::{FieldStorage, parse_answer, parse_request};
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut out = Vec::new();
+        request_line(&mut out, "POST", b"/model/a%3Ab/invoke");
+        field(&mut out, "host", b"a");
+        number_field(&mut out, "content-length", u64::MAX);
+        out.extend_from_slice(b"\r\n");
+        let mut storage = FieldStorage::new();
+        let head = parse_request(&out, &mut storage).expect("valid").expect("whole");
+        assert_eq!((head.method, head.target), ("POST", "/model/a%3Ab/invoke"));
+        assert_eq!(head.fields.get("content-length"), Some(&b"18446744073709551615"[..]));
+
+        for status in 100..=599 {
+            let mut out = Vec::new();
+            status_line(&mut out, status, reason_phrase(status));
+            number_field(&mut out, "content-length", 0);
+            out.extend_from_slice(b"\r\n");
+            let mut storage = FieldStorage::new();
+            let head = parse_answer(&out, &mut storage).expect("valid").expect("whole");
+            assert_eq!((head.status, head.reason), (status, reason_phrase(status)));
+            assert_eq!(head.fields.get("content-length"), Some(&b"0"[..]));
+        }
+    }
+
+    #[test]
+    fn fields_of_one_connection_stay_behind() {
+        for name in ["Connection", "TE", "proxy-Authorization", "Transfer-Encoding", "upgrade"] {
+            assert!(is_hop_by_hop(name), "{name}");
+        }
+        for name in ["content-type", "host", "te2", "", "x-amzn-bedrock-accept"] {
+            assert!(!is_hop_by_hop(name), "{name}");
+        }
+        let head =
+            b"HTTP/1.1 200 OK\r\nConnection: close, X-Private ,\r\nconnection:\tother\r\n\r\n";
+        let mut storage = FieldStorage::new();
+        let head = parse_answer(head, &mut storage).expect("valid").expect("whole");
+        let options = ConnectionOptions::of(&head.fields);
+        for name in ["close", "x-private", "OTHER"] {
+            assert!(options.names(name), "{name}");
+        }
+        for name in ["", "x-priv", "connection"] {
+            assert!(!options.names(name), "{name}");
+        }
+        assert!(!ConnectionOptions::of(&Fields::NONE).names("close"));
+    }
+
+    #[test]
+    #[should_panic(expected = "a line cannot hold a line end")]
+    fn a_smuggled_line_end_is_our_bug() {
+        field(&mut Vec::new(), "a", b"b\r\nc: d");
+    }
+}

@@ -154,3 +154,144 @@ fn length(digits: &[u8]) -> Option<u64> {
         length.checked_mul(10)?.checked_add(digit)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::{FieldStorage, parse_answer};
+    use super::*;
+
+    /// Gives `look` the version and the fields of a head with these lines.
+    fn with<T>(version: Version, lines: &str, look: impl Fn(Version, &Fields<'_, '_>) -> T) -> T {
+        let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        let mut storage = FieldStorage::new();
+        let head = parse_answer(head.as_bytes(), &mut storage).expect("a head").expect("whole");
+        look(version, &head.fields)
+    }
+
+    /// The framing of a request, and of an answer, that declares one.
+    fn check(lines: &str, expected: Result<Framing, FramingError>) {
+        assert_eq!(with(Version::Http11, lines, of_request), expected, "{lines}");
+        for (method, status) in [("POST", 200), ("POST", 400), ("GET", 206)] {
+            let answer = with(Version::Http11, lines, |v, f| of_answer(method, status, v, f));
+            assert_eq!(answer, expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn one_plain_declaration_is_taken() {
+        check("Content-Length: 0\r\n", Ok(Framing::Length(0)));
+        check("content-length:  5 \r\n", Ok(Framing::Length(5)));
+        check("Content-Length: 18446744073709551615\r\n", Ok(Framing::Length(u64::MAX)));
+        check("Transfer-Encoding: chunked\r\n", Ok(Framing::Chunked));
+        check("transfer-encoding: ChunkeD\r\n", Ok(Framing::Chunked));
+    }
+
+    #[test]
+    fn an_ambiguous_declaration_is_refused() {
+        use FramingError::BadRequest;
+        for value in [
+            "",
+            "+5",
+            "-5",
+            "5, 5",
+            "5, 6",
+            "0x5",
+            "5 5",
+            "1_0",
+            "5.0",
+            "18446744073709551616",
+            "\u{660}",
+        ] {
+            let line = format!("Content-Length: {value}\r\n");
+            check(&line, Err(BadRequest("invalid content-length")));
+        }
+        for pair in ["5|5", "5|6", "5|"] {
+            let (a, b) = pair.split_once('|').expect("two values");
+            let lines = format!("Content-Length: {a}\r\nContent-Length: {b}\r\n");
+            check(&lines, Err(BadRequest("more than one content-length")));
+        }
+        for coding in ["chunked", "gzip", ""] {
+            let lines = format!("Transfer-Encoding: {coding}\r\nContent-Length: 5\r\n");
+            check(&lines, Err(BadRequest("content-length beside transfer-encoding")));
+        }
+        let twice = "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n";
+        check(twice, Err(BadRequest("more than one transfer-encoding")));
+        for coding in ["", ",chunked", "\"chunked\"", "chunked;a=b", "chun ked"] {
+            let line = format!("Transfer-Encoding: {coding}\r\n");
+            check(&line, Err(BadRequest("invalid transfer-encoding")));
+        }
+        for coding in ["chunked, chunked", "chunked, identity", "Chunked,gzip", "chunked,"] {
+            let line = format!("Transfer-Encoding: {coding}\r\n");
+            check(&line, Err(BadRequest("a transfer coding after chunked")));
+        }
+        for coding in ["gzip", "identity", "xchunked", "gzip, chunked", "chunke"] {
+            let line = format!("Transfer-Encoding: {coding}\r\n");
+            check(&line, Err(FramingError::UnknownCoding));
+        }
+    }
+
+    #[test]
+    fn http_1_0_knows_no_transfer_coding() {
+        let refused = Err(FramingError::BadRequest("transfer-encoding in HTTP/1.0"));
+        assert_eq!(with(Version::Http10, "Transfer-Encoding: chunked\r\n", of_request), refused);
+        let length = with(Version::Http10, "Content-Length: 5\r\n", of_request);
+        assert_eq!(length, Ok(Framing::Length(5)));
+    }
+
+    #[test]
+    fn without_a_declaration_the_side_and_the_status_decide() {
+        assert_eq!(with(Version::Http11, "", of_request), Ok(Framing::Length(0)));
+        for (method, status, framing) in [
+            ("POST", 200, Framing::UntilClose),
+            ("HEAD", 200, Framing::Length(0)),
+            ("POST", 100, Framing::Length(0)),
+            ("POST", 199, Framing::Length(0)),
+            ("POST", 204, Framing::Length(0)),
+            ("POST", 304, Framing::Length(0)),
+            ("POST", 205, Framing::UntilClose),
+        ] {
+            let found = with(Version::Http11, "", |v, f| of_answer(method, status, v, f));
+            assert_eq!(found, Ok(framing), "{method} {status}");
+        }
+        let of_head = |v: Version, f: &Fields<'_, '_>| of_answer("HEAD", 200, v, f);
+        let length = with(Version::Http11, "Content-Length: 5\r\n", of_head);
+        assert_eq!(length, Ok(Framing::Length(0)));
+        let both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+        assert!(with(Version::Http11, both, of_head).is_err(), "ambiguous all the same");
+    }
+
+    #[test]
+    fn connection_options_override_the_versions_default() {
+        use Version::{Http10, Http11};
+        for (version, lines, expected) in [
+            (Http11, "", true),
+            (Http10, "", false),
+            (Http11, "Connection: Close\r\n", false),
+            (Http10, "Connection: Keep-Alive\r\n", true),
+            (Http11, "Connection: x, close\r\n", false),
+            (Http10, "Connection: keep-alive, close\r\n", false),
+            (Http11, "Connection: keep-alive\r\nConnection: close\r\n", false),
+            (Http11, "Connection: closed\r\n", true),
+            (Http11, "Connection: ,,\r\n", true),
+        ] {
+            assert_eq!(with(version, lines, keeps_alive), expected, "{version:?} {lines}");
+        }
+    }
+
+    #[test]
+    fn only_continue_may_be_expected() {
+        use Version::{Http10, Http11};
+        for (version, lines, expected) in [
+            (Http11, "", Ok(Expectation::None)),
+            (Http11, "Expect: 100-Continue\r\n", Ok(Expectation::Continue)),
+            (Http10, "Expect: 100-continue\r\n", Ok(Expectation::None)),
+            (Http10, "Expect: magic\r\n", Ok(Expectation::None)),
+            (Http11, "Expect: magic\r\n", Err(UnknownExpectation)),
+            (Http11, "Expect:\r\n", Err(UnknownExpectation)),
+            (Http11, "Expect: 100-continue, magic\r\n", Err(UnknownExpectation)),
+            (Http11, "Expect: 100-continue\r\nExpect: y\r\n", Err(UnknownExpectation)),
+        ] {
+            assert_eq!(with(version, lines, expectation), expected, "{version:?} {lines}");
+        }
+    }
+}

@@ -240,3 +240,158 @@ fn check_host(version: Version, fields: &Fields<'_, '_>) -> Result<(), HeadError
         (Some(_), None) => Err(HeadError::Malformed("invalid host")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::HeadError::*;
+    use super::*;
+
+    fn check(input: impl AsRef<[u8]>, expected: Result<Option<usize>, HeadError>) {
+        let input = input.as_ref();
+        let mut storage = FieldStorage::new();
+        let found = parse_request(input, &mut storage).map(|head| head.map(|head| head.length));
+        let shown = String::from_utf8_lossy(&input[..input.len().min(80)]);
+        match (found, expected) {
+            (Err(Malformed(_)), Err(Malformed(""))) => {} // for whatever reason
+            (found, expected) => assert_eq!(found, expected, "{shown}"),
+        }
+    }
+
+    #[test]
+    fn a_head_is_slices_of_its_bytes() {
+        let input =
+            b"POST /model/a%3Ab/invoke HTTP/1.1\r\nHost: a\r\nX: 1\r\nx:\t2 \r\nEmpty:\r\n\r\n{}";
+        let mut storage = FieldStorage::new();
+        let head = parse_request(input, &mut storage).expect("valid").expect("whole");
+        assert_eq!((head.method, head.target), ("POST", "/model/a%3Ab/invoke"));
+        assert_eq!((head.version, head.length), (Version::Http11, input.len() - 2));
+        assert_eq!(head.fields.get("x"), Some(&b"1"[..]));
+        assert_eq!(head.fields.all("X").collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(head.fields.get("empty"), Some(&b""[..]));
+        assert_eq!(head.fields.get("absent"), None);
+        assert_eq!(head.fields.len(), 4);
+        assert_eq!(format!("{:?}", head.fields), r#"["Host", "X", "x", "Empty"]"#);
+    }
+
+    #[test]
+    fn an_answer_is_a_version_a_status_and_perhaps_a_reason() {
+        for (line, expected) in [
+            ("HTTP/1.1 200 OK", Ok((200, "OK"))),
+            ("HTTP/1.0 404 Not Found", Ok((404, "Not Found"))),
+            ("HTTP/1.1 200 ", Ok((200, ""))),
+            ("HTTP/1.1 200", Ok((200, ""))),
+            ("HTTP/2.0 200 OK", Err(UnsupportedVersion)),
+            ("HTTP/1.2 200 OK", Err(UnsupportedVersion)),
+            ("HTTP/1.1 099 Odd", Err(Malformed("status not from 100 to 599"))),
+            ("HTTP/1.1 600 Odd", Err(Malformed("status not from 100 to 599"))),
+            ("HTTP/1.1 2000 Odd", Err(Malformed("control character in the status line"))),
+            ("HTTP/1.1 20 Odd", Err(Malformed("status not of three digits"))),
+            ("HTTP/1.1  200 OK", Err(Malformed("status not from 100 to 599"))),
+            ("<html>", Err(Malformed("no HTTP version"))),
+            ("\r\nHTTP/1.1 200 OK", Err(Malformed("no HTTP version"))),
+        ] {
+            let input = format!("{line}\r\nA: b\r\n\r\n");
+            let mut storage = FieldStorage::new();
+            let found = parse_answer(input.as_bytes(), &mut storage);
+            let found = found.map(|head| head.map(|head| (head.status, head.reason)));
+            assert_eq!(found, expected.map(Some), "{line}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused_before_it_is_whole() {
+        for garbage in [
+            &b"\x16"[..],
+            b"\n",
+            b"\r\n\r",
+            b"\rG",
+            b" ",
+            b"G\0",
+            b"GET  ",
+            b"GET /\r",
+            b"GET /\x80",
+        ] {
+            check(garbage, Err(Malformed("")));
+        }
+        for garbage in [
+            "GET / http",
+            "GET / HTTP/0",
+            "GET / HTTP/1.1x",
+            "GET / HTTP/1.1\n",
+            "GET / HTTP/1.1 \r",
+        ] {
+            check(garbage, Err(Malformed("")));
+        }
+        let line = "GET / HTTP/1.1\r\n";
+        for garbage in [
+            " ",
+            "\t",
+            ":",
+            "a ",
+            "a\r",
+            "a: b\n",
+            "a: b\rc",
+            "a: b\0",
+            "a: \x7f",
+            "a: b\r\n c",
+            "\n",
+            "\rx",
+        ] {
+            check(format!("{line}{garbage}"), Err(Malformed("")));
+        }
+        for short in [
+            "",
+            "\r",
+            "\r\n",
+            "G",
+            "GET / HT",
+            "GET / HTTP/1.",
+            "GET / HTTP/1.1\r",
+            "\r\nGET / HTTP/1.1\r\na: ",
+        ] {
+            check(short, Ok(None));
+        }
+        for version in ["PRI * HTTP/2", "GET / HTTP/1.2", "GET / HTTP/3"] {
+            check(version, Err(UnsupportedVersion));
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_valid_host() {
+        for host in ["a", "a.b:80", "127.0.0.1:4000", "[::1]", "[::1]:80", "a%2Fb", "a:", "[v1.x]"]
+        {
+            let head = format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            check(&head, Ok(Some(head.len())));
+        }
+        for host in [
+            "", "a b", "a/b", "u@a", "a:b", "a:1:2", "[::1", "[]", "[::1]x", "a%2", "%", ":80",
+            "a\u{e9}",
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            check(head, Err(Malformed("invalid host")));
+        }
+        check("GET / HTTP/1.1\r\n\r\n", Err(Malformed("no host")));
+        check("GET / HTTP/1.0\r\n\r\n", Ok(Some(18)));
+        check("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", Err(Malformed("more than one host")));
+    }
+
+    #[test]
+    fn each_limit_holds_to_the_byte() {
+        let line = "GET / HTTP/1.1\r\nHost: a\r\n";
+        let fields = |count| format!("{line}{}\r\n", "a: b\r\n".repeat(count));
+        check(fields(FIELDS_MAX - 1), Ok(Some(fields(FIELDS_MAX - 1).len())));
+        check(fields(FIELDS_MAX), Err(TooManyFields));
+
+        let target = |bytes| format!("GET {} HTTP/1.0\r\n\r\n", "/".repeat(bytes));
+        check(target(TARGET_BYTES_MAX), Ok(Some(TARGET_BYTES_MAX + 17)));
+        check(target(TARGET_BYTES_MAX + 1), Err(TargetTooLong));
+        check(&target(TARGET_BYTES_MAX + 1)[..5 + TARGET_BYTES_MAX], Err(TargetTooLong));
+
+        let sized =
+            |bytes: usize| format!("{line}a: {}\r\n\r\n", "b".repeat(bytes - line.len() - 7));
+        check(sized(HEAD_BYTES_MAX), Ok(Some(HEAD_BYTES_MAX)));
+        check(&sized(HEAD_BYTES_MAX + 1)[..HEAD_BYTES_MAX - 1], Ok(None));
+        check(&sized(HEAD_BYTES_MAX + 1)[..HEAD_BYTES_MAX], Err(TooLarge));
+        check(sized(HEAD_BYTES_MAX + 1), Err(TooLarge));
+    }
+}

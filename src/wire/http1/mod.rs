@@ -15,5 +15,10 @@ pub mod content;
 pub mod emit;
 pub mod framing;
 pub mod head;
+#[cfg(any(test, fuzzing))]
+mod oracle;
 pub mod phase;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
 mod strict;

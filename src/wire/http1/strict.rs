@@ -165,12 +165,14 @@ impl Walk<'_> {
         for expected in b"HTTP/" {
             self.byte(|byte| byte == *expected, NO_VERSION)?;
         }
-        let major = self.byte(|byte| byte.is_ascii_digit(), NO_VERSION)?;
+        match self.byte(|byte| byte.is_ascii_digit(), NO_VERSION)? {
+            b'1' => {}
+            b'0' => return Err(Stop::Fault(HeadError::Malformed("a version before HTTP/1.0"))),
+            _ => return Err(Stop::Fault(HeadError::UnsupportedVersion)),
+        }
         self.byte(|byte| byte == b'.', NO_VERSION)?;
-        let minor = self.byte(|byte| byte.is_ascii_digit(), NO_VERSION)?;
-        match (major, minor) {
-            (b'1', b'0' | b'1') => Ok(()),
-            (b'0', _) => Err(Stop::Fault(HeadError::Malformed("a version before HTTP/1.0"))),
+        match self.byte(|byte| byte.is_ascii_digit(), NO_VERSION)? {
+            b'0' | b'1' => Ok(()),
             _ => Err(Stop::Fault(HeadError::UnsupportedVersion)),
         }
     }

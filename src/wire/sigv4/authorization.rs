@@ -30,3 +30,49 @@ pub fn access_key_id(authorization: &[u8]) -> Option<&[u8]> {
     let id = id.strip_prefix(b"Bearer ").unwrap_or(id).trim_ascii();
     (is_date && is_scope && !id.is_empty()).then_some(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: &str = "20261122/us-east-1/bedrock/aws4_request";
+
+    fn check(authorization: &str, id: Option<&str>) {
+        let found = access_key_id(authorization.as_bytes());
+        assert_eq!(found, id.map(str::as_bytes), "{authorization}");
+    }
+
+    #[test]
+    fn the_scope_is_cut_off_from_the_right() {
+        let rest = "SignedHeaders=host;x-amz-date, Signature=00";
+        for (credential, id) in [
+            ("sk-1234", Some("sk-1234")),
+            ("a/b//c", Some("a/b//c")),
+            ("Bearer sk-1234", Some("sk-1234")),
+            ("Bearer ", None),
+            ("", None),
+        ] {
+            check(&format!("AWS4-HMAC-SHA256 Credential={credential}/{SCOPE}, {rest}"), id);
+            check(&format!("aws4-hmac-sha256 {rest},Credential={credential}/{SCOPE}"), id);
+        }
+    }
+
+    #[test]
+    fn anything_else_names_no_key() {
+        for authorization in [
+            "",
+            "AWS4-HMAC-SHA256",
+            "Bearer sk-1234",
+            "AWS4-ECDSA-P256-SHA256 Credential=k/20261122/us-east-1/bedrock/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=20261122/us-east-1/bedrock/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=k/2026112/us-east-1/bedrock/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=k/20261122//bedrock/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=k/20261122/us-east-1/bedrock/aws4",
+            "AWS4-HMAC-SHA256 Credential=k, SignedHeaders=host",
+        ] {
+            check(authorization, None);
+        }
+        let twice = format!("AWS4-HMAC-SHA256 Credential=a/{SCOPE}, Credential=b/{SCOPE}");
+        check(&twice, None);
+    }
+}

@@ -183,3 +183,73 @@ fn encode_again(text: &[u8], out: &mut Vec<u8>) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: fn(&[u8], &mut Vec<u8>), input: &str, expected: &str) {
+        let mut out = b"kept".to_vec();
+        write(input.as_bytes(), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), format!("kept{expected}"), "{input}");
+    }
+
+    #[test]
+    fn paths_are_normalised_and_encoded_once_more() {
+        for (wire, canonical) in [
+            ("", "/"),
+            ("/", "/"),
+            ("//", "/"),
+            ("/model/a%3Ab/invoke", "/model/a%253Ab/invoke"),
+            ("/model/a:b/invoke", "/model/a%3Ab/invoke"),
+            ("/sessions/", "/sessions/"),
+            ("/sessions//x", "/sessions/x"),
+            ("/a/./b/../c", "/a/c"),
+            ("/a/b/..", "/a/"),
+            ("/a/b/.", "/a/b/"),
+            ("/../..", "/"),
+            ("/a/%2e%2e/b", "/a/%252e%252e/b"),
+            ("/a..b/.c", "/a..b/.c"),
+            ("/\u{e9} ~", "/%C3%A9%20~"),
+        ] {
+            check(canonical_path, wire, canonical);
+        }
+    }
+
+    #[test]
+    fn queries_are_sorted_by_encoded_name_then_value() {
+        for (raw, canonical) in [
+            ("", ""),
+            ("maxResults=10&statusEquals=InProgress", "maxResults=10&statusEquals=InProgress"),
+            ("b=2&a=1", "a=1&b=2"),
+            ("a=2&a=10&a=", "a=&a=10&a=2"),
+            ("a-=1&a=2", "a=2&a-=1"),
+            ("A=1&a=1&%41=0", "A=0&A=1&a=1"),
+            ("flag&b", "b=&flag="),
+            ("a=b=c&&=v", "=v&a=b%3Dc"),
+            ("a=b+c%20d%2B", "a=b%20c%20d%2B"),
+            ("a=%3a%2F/:", "a=%3A%2F%2F%3A"),
+            ("a=%zz%", "a=%25zz%25"),
+        ] {
+            check(canonical_query, raw, canonical);
+        }
+    }
+
+    #[test]
+    fn values_lose_spaces_and_repeated_names_are_joined() {
+        let values: [(&str, &[u8]); 4] =
+            [("a", b"  x   y "), ("b", b"1"), ("b", b" 2"), ("c", b"   ")];
+        let fields = values.map(|(name, value)| SignedField { name, value });
+        let request = Signable {
+            method: "GET",
+            canonical_path: b"/",
+            canonical_query: b"",
+            fields: &fields,
+            content_sha256: &[0xab; 32],
+        };
+        let expected = format!("GET\n/\n\na:x y\nb:1,2\nc:\n\na;b;c\n{}", "ab".repeat(32));
+        let mut out = Vec::new();
+        canonical_request(&request, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+}

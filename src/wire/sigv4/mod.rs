@@ -13,6 +13,9 @@
 
 mod authorization;
 mod canonical;
+#[cfg(any(test, all(fuzzing, feature = "stand-in")))]
+#[doc(hidden)]
+pub mod properties;
 mod sign;
 
 pub use authorization::access_key_id;
