@@ -17,7 +17,8 @@ const KEY_VARIABLE: &str = "AWS_SECRET_ACCESS_KEY";
 const TOKEN_VARIABLE: &str = "AWS_SESSION_TOKEN";
 
 /// LiteLLM's other sources.
-const UNSUPPORTED: [&str; 7] = [
+const UNSUPPORTED: [&str; 8] = [
+    "litellm_credential_name",
     "aws_profile_name",
     "aws_role_name",
     "aws_session_name",

@@ -1,0 +1,119 @@
+//! The annotated reference, the golden explanation, and files that somebody's disk garbled.
+
+use super::*;
+
+const SAMPLE: &str = include_str!("../../../../config.yaml");
+const EXPLAINED: &str = include_str!("../../../../tests/vectors/config/explain.yaml");
+const EXPLANATION: &str = include_str!("../../../../tests/vectors/config/explain.txt");
+
+#[test]
+fn the_annotated_reference_starts_as_it_is() {
+    let settings = check(SAMPLE, &KEYS, &[]).settings;
+    let found: Vec<_> =
+        settings.deployments.iter().map(|it| (it.model_name.as_str(), it.weight)).collect();
+    assert_eq!(found, [("claude", 3), ("claude", 1), ("nova", 1)]);
+    assert!(settings.master_key.is_none());
+}
+
+#[test] // a key that is commented out must be as right as one that is not
+fn the_annotated_reference_is_right_where_it_is_commented_out() {
+    let key = |line: &str| {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let uncommented: String = SAMPLE
+        .lines()
+        .filter(|line| !line.contains("api_base:"))
+        .map(|line| match line.split_once("# ") {
+            Some((indent, rest)) if indent.trim().is_empty() && key(rest) => {
+                format!("{indent}{rest}\n")
+            }
+            Some(("", rest)) if rest.starts_with("  AWS_REGION:") => format!("{rest}\n"),
+            Some(("", rest)) if rest.starts_with("  - more_models") => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let variables = [
+        "NOVA_ACCESS_KEY_ID",
+        "NOVA_SECRET_ACCESS_KEY",
+        "NOVA_SESSION_TOKEN",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ];
+    let mut environment: Vec<_> = variables.map(|name| (name, MARKER)).to_vec();
+    environment.extend(KEYS.into_iter().chain([("LITELLM_MASTER_KEY", MARKER)]));
+    let files = [("c.yaml", uncommented.as_str()), ("more_models.yaml", "model_list: []")];
+    let loaded = load_files(&files, &environment)
+        .unwrap_or_else(|problems| panic!("{}\n{uncommented}", rendered(&problems)));
+    let unexpected: Vec<_> = loaded
+        .warnings
+        .iter()
+        .filter(|warning| !warning.message.contains("`api_key` of the same entry wins"))
+        .collect();
+    assert!(
+        unexpected.iter().all(|warning| warning.message.contains("has no `")),
+        "{unexpected:#?}"
+    );
+    assert!(loaded.settings.master_key.is_some());
+    let (sample, defaults) = (check(SAMPLE, &KEYS, &[]).settings, loaded.settings);
+    assert_eq!(
+        (
+            sample.max_request_bytes,
+            sample.driver,
+            sample.shutdown_grace_s,
+            sample.permit_weak_master_key
+        ),
+        (
+            defaults.max_request_bytes,
+            defaults.driver,
+            defaults.shutdown_grace_s,
+            defaults.permit_weak_master_key
+        ),
+        "what is commented out shows the default"
+    );
+}
+
+#[test]
+fn the_explanation_is_golden() {
+    let environment = [KEYS[0], KEYS[1], ("MARKER", MARKER)];
+    let loaded = load_files(&[("explain.yaml", EXPLAINED)], &environment)
+        .unwrap_or_else(|p| panic!("{}", rendered(&p)));
+    let mut found = String::new();
+    explain(&loaded, &mut found).unwrap();
+    assert_eq!(found, EXPLANATION, "if this is meant, it is the new explain.txt:\n{found}");
+}
+
+#[test]
+fn garbled_files_are_judged_not_crashed_on() {
+    let environment = [KEYS[0], KEYS[1], ("MARKER", MARKER)];
+    let sample: String = SAMPLE
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for text in [sample.as_str(), EXPLAINED] {
+        for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+            let _ = load_files(&[("c.yaml", &text[..at])], &environment);
+            for garble in [
+                "",
+                "\n",
+                ":",
+                "- ",
+                "*defaults",
+                "&x ",
+                "!t ",
+                "[",
+                "}",
+                "'",
+                "\t",
+                "<<: ",
+                "? ",
+                "|",
+                "\u{0}",
+            ] {
+                let end = (at + usize::from(garble.is_empty())).min(text.len());
+                let garbled = format!("{}{garble}{}", &text[..at], &text[end..]);
+                let _ = load_files(&[("c.yaml", &garbled)], &environment);
+            }
+        }
+    }
+}
