@@ -43,33 +43,25 @@ fn chunk(event: &str) -> (&'static str, String, String) {
 }
 
 /// One event frame; headers in Bedrock's order.
-pub fn event(name: &'static str, payload: impl Into<Bytes>) -> Bytes {
-    frame(
-        [
-            (":event-type", name.to_owned()),
-            (":content-type", "application/json".to_owned()),
-            (":message-type", "event".to_owned()),
-        ],
-        payload,
-    )
+pub fn event(name: &str, payload: impl Into<Bytes>) -> Bytes {
+    let headers =
+        [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")];
+    frame(headers, payload)
 }
 
 /// One exception frame.
-pub fn exception(name: &str, message: &str) -> Bytes {
-    let payload = serde_json::json!({ "message": message }).to_string();
-    frame(
-        [
-            (":exception-type", name.to_owned()),
-            (":content-type", "application/json".to_owned()),
-            (":message-type", "exception".to_owned()),
-        ],
-        payload,
-    )
+pub fn exception(name: &str, payload: impl Into<Bytes>) -> Bytes {
+    let headers = [
+        (":exception-type", name),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ];
+    frame(headers, payload)
 }
 
-fn frame(headers: [(&'static str, String); 3], payload: impl Into<Bytes>) -> Bytes {
+fn frame(headers: [(&'static str, &str); 3], payload: impl Into<Bytes>) -> Bytes {
     let message = headers.into_iter().fold(Message::new(payload), |message, (name, value)| {
-        message.add_header(Header::new(name, HeaderValue::String(value.into())))
+        message.add_header(Header::new(name, HeaderValue::String(value.to_owned().into())))
     });
     let mut encoded = Vec::new();
     write_message_to(&message, &mut encoded).expect("our frames are far below the format's bounds");
@@ -80,7 +72,9 @@ fn frame(headers: [(&'static str, String); 3], payload: impl Into<Bytes>) -> Byt
 pub fn spoil(frames: &mut Vec<Bytes>, asked: &Directives) {
     if let Some((moment, name)) = &asked.exception {
         frames.truncate(if *moment == Moment::First { 0 } else { frames.len() / 2 });
-        frames.push(exception(name, &format!("The stand-in was asked for {name}.")));
+        let payload =
+            serde_json::json!({ "message": format!("The stand-in was asked for {name}.") });
+        frames.push(exception(name, payload.to_string()));
     }
     let mut flip = |ordinal: Option<usize>, offset: fn(usize) -> usize| {
         let Some(frame) = ordinal.and_then(|ordinal| frames.get_mut(ordinal.checked_sub(1)?))
