@@ -3,11 +3,15 @@
 //! - [`tidy`]: the house rules that no compiler checks: layers, file lengths, who may name what.
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
+//! - [`running`]: not a test: the binary from start to end, for those that need it.
 
 use std::io::Write as _;
 
+#[cfg(feature = "stand-in")]
 mod clients;
 mod licences;
+#[cfg(feature = "stand-in")]
+mod running;
 mod tidy;
 
 /// Says that `test` cannot run here and why. Under `CI=true` that is a failure: there, nothing is missing.
