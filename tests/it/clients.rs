@@ -268,7 +268,8 @@ fn has_boto3(venv: &Path) -> bool {
 
 /// Built aside and moved into place whole, since other tests may want it at the same time.
 fn make_venv(boto3: &Boto3, venv: &Path) -> Result<(), String> {
-    let aside = venv.with_extension(format!("{}-{}", free_port(), std::process::id()));
+    let aside =
+        venv.with_file_name(format!("{}-{}-{}", boto3.folder, std::process::id(), free_port()));
     let made = (|| {
         succeed(bounded(PIP_SECONDS_MAX, Path::new("python3")).args(["-m", "venv"]).arg(&aside))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
@@ -289,7 +290,9 @@ fn succeed(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(format!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&said).trim()))
+    let said = String::from_utf8_lossy(&said);
+    let last = said.trim().lines().last().unwrap_or("nothing said");
+    Err(format!("{command:?}: {}: {last}", output.status))
 }
 
 /// `program` under coreutils' `timeout`: a registry that hangs must not hang the tests.
