@@ -49,8 +49,8 @@ def main():
                 check_answer(proxy, work)
         lua = write_lua(folder)
         runs = measure(proxies, lua, options)
-        commands = {proxy.name: proxy.command_line for proxy in proxies}
-    record = summarize(runs, commands, options)
+        started = {proxy.name: {"command": proxy.command_line, "said": proxy.said()} for proxy in proxies}
+    record = summarize(runs, started, options)
     print(table(record))
     if options.smoke or options.without_outcrop:
         print("not recorded: " + ("smoke run" if options.smoke else "without Outcrop"))
@@ -129,20 +129,23 @@ class Server:
     def log_tail(self):
         return self.log.read_text(errors="replace")[-2000:]
 
+    def said(self):
+        """Its first words: Outcrop's name the driver in use."""
+        return self.log.read_text(errors="replace")[:1000]
+
     def pids(self):
         """The process and its children, which is as deep as nginx goes."""
         pid = self.process.pid
         return [pid] + children(pid)
 
     def consumed(self):
-        """CPU so far: nanoseconds in all (schedstat), and user and system seconds (stat, in ticks)."""
-        nanoseconds, user, system = 0, 0, 0
+        """User and system seconds so far, ended threads included. The kernel scales the two so that
+        their sum is what the scheduler measured; only the split between them is sampled."""
+        user, system = 0, 0
         for pid in self.pids():
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                nanoseconds += int((task / "schedstat").read_text().split()[0])
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             user, system = user + int(fields[11]), system + int(fields[12])
-        return nanoseconds, user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
+        return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
 
     def resident_kib(self):
         total = 0
@@ -156,7 +159,8 @@ class Server:
 def children(pid):
     found = []
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread ended meanwhile
+            found += [int(child) for child in (task / "children").read_text().split()]
     return found
 
 
@@ -251,10 +255,10 @@ def measure(proxies, lua, options):
                 result = load(proxy, work, lua, options.seconds)
                 after = proxy.consumed()
                 requests = result["requests"]
-                total, user, system = (b - a for a, b in zip(before, after))
+                user, system = (b - a for a, b in zip(before, after))
                 run = {
                     "work": work.name, "proxy": proxy.name, "round": round_number,
-                    "cpu_us": total / 1e3 / requests,
+                    "cpu_us": (user + system) * 1e6 / requests,
                     "user_us": user * 1e6 / requests, "system_us": system * 1e6 / requests,
                     "per_second": requests * 1e6 / result["microseconds"],
                     "p50_us": result["p50_us"], "p99_us": result["p99_us"],
@@ -270,7 +274,7 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def summarize(runs, commands, options):
+def summarize(runs, started, options):
     works = {}
     for work in setups.WORKS:
         rows = works[work.name] = {}
@@ -280,15 +284,21 @@ def summarize(runs, commands, options):
         for proxy, its in rows.items():
             keys = ("cpu_us", "user_us", "system_us", "per_second", "p50_us", "p99_us", "rss_kib")
             rows[proxy] = {key: spread([run[key] for run in its]) for key in keys}
-        for row in rows.values():
+        for proxy, row in rows.items():
             for rival in ("nginx", "haproxy"):
-                row[f"to_{rival}"] = row["cpu_us"]["median"] / rows[rival]["cpu_us"]["median"]
+                row[f"to_{rival}"] = spread(ratios(runs, work.name, proxy, rival))
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "commit": commit(), "machine": machine(), "versions": versions(), "commands": commands,
+        "commit": commit(), "machine": machine(), "versions": versions(), "started": started,
         "connections": CONNECTIONS, "rounds": options.rounds, "seconds": options.seconds,
         "works": works, "runs": runs,
     }
+
+
+def ratios(runs, work, proxy, rival):
+    """CPU per request, round by round: what disturbs a round disturbs both."""
+    of = {(run["proxy"], run["round"]): run["cpu_us"] for run in runs if run["work"] == work}
+    return [cost / of[rival, number] for (name, number), cost in of.items() if name == proxy]
 
 
 def output_of(*command):
@@ -324,7 +334,7 @@ def table(record):
     lines = [
         "", f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}; commit {record['commit']}, "
         f"{record['date'][:10]}; medians of {record['rounds']} interleaved rounds of {record['seconds']} s "
-        f"(min–max), {record['connections']} connections, one worker each.", "",
+        f"(min–max), ratios likewise; {record['connections']} connections, one worker each.", "",
         "| answer | proxy | CPU µs/request | user + system | to nginx | to HAProxy | requests/s | RSS MiB |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -334,7 +344,7 @@ def table(record):
             lines.append(
                 f"| {work.title} | {proxy} | {cpu['median']:.1f} ({cpu['min']:.1f}–{cpu['max']:.1f}) "
                 f"| {row['user_us']['median']:.1f} + {row['system_us']['median']:.1f} "
-                f"| {row['to_nginx']:.2f} | {row['to_haproxy']:.2f} "
+                f"| {row['to_nginx']['median']:.2f} | {row['to_haproxy']['median']:.2f} "
                 f"| {row['per_second']['median']:,.0f} | {row['rss_kib']['median'] / 1024:.0f} |")
     return "\n".join(lines) + "\n"
 
