@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# What the tests, benches and fuzz targets need from Debian, PyPI and crates.io: only what is missing, and
+# a registry may fail twice. `.ci/install.sh packages | boto3 FOLDER | cargo_fuzz | fetch`
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# nginx, haproxy, wrk, openssl: benches/side_by_side. g++: libFuzzer. python3-venv: boto3.
+readonly DEBIAN=(nginx-light haproxy wrk openssl g++ make python3 python3-venv procps git ca-certificates)
+
+persist() {
+  local attempt
+  for attempt in 1 2 3; do
+    if "$@"; then return 0; fi
+    printf 'attempt %d failed: %s\n' "$attempt" "$*" >&2
+    sleep $((attempt * 5))
+  done
+  return 1
+}
+
+packages() {
+  local missing=() name
+  for name in "${DEBIAN[@]}"; do
+    # Any flavour of nginx will do.
+    if [[ $name == nginx-light ]] && command -v nginx >/dev/null; then continue; fi
+    if ! dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed'; then missing+=("$name"); fi
+  done
+  if ((!${#missing[@]})); then return 0; fi
+  persist apt-get update -q
+  persist apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# boto3 as of 1.43 sends bearer tokens over http; since 1.44 it does not. Both are clients of ours.
+boto3() {
+  venv "$1/boto3-1.43" 'boto3==1.43.*'
+  venv "$1/boto3-current" 'boto3>=1.44'
+}
+
+venv() {
+  local folder=$1 requirement=$2
+  if "$folder/bin/python" -c 'import boto3' 2>/dev/null; then return 0; fi
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  persist "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$requirement"
+  "$folder/bin/python" -c 'import boto3; print("boto3", boto3.__version__)'
+}
+
+cargo_fuzz() {
+  if command -v cargo-fuzz >/dev/null; then return 0; fi
+  persist cargo install cargo-fuzz --locked --quiet
+}
+
+fetch() {
+  persist cargo fetch --locked --quiet
+  persist cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml
+}
+
+"$@"

@@ -1,0 +1,203 @@
+"""The servers of the side-by-side bench: certificates, contents, configurations, command lines.
+
+Each proxy is set up as someone who wants throughput would: keep-alive on both sides, the upstream's
+certificate verified, TLS sessions reused, no access log, nothing written to disk. The upstream offers
+TLS 1.3 with AES-128-GCM alone, which is what AWS's front ends choose, so that all encrypt alike.
+"""
+
+import dataclasses
+import json
+import socket
+import subprocess
+
+KEY = "sk-side-by-side-0123456789abcdef"
+REQUEST_FIELDS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+
+
+def padded(value, name, size):
+    """`value` as JSON of exactly `size` bytes, its field `name` filled up."""
+    empty = len(json.dumps(value | {name: ""}))
+    return json.dumps(value | {name: "x" * (size - empty)}).encode()
+
+
+REQUEST_CONTENT = padded({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 64}, "prompt", 200)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    name: str
+    title: str
+    size: int
+
+    @property
+    def target(self):
+        return f"/bedrock/model/{self.name}/invoke"
+
+    @property
+    def content(self):
+        usage = {"usage": {"input_tokens": 40, "output_tokens": 64}, "stop_reason": "end_turn"}
+        return padded(usage, "completion", self.size)
+
+
+WORKS = [Work("small", "600 B", 600), Work("body64k", "64 KiB", 64 * 1024), Work("body1m", "1 MiB", 1024 * 1024)]
+
+
+def make_certificates(folder):
+    """A CA of our own and a certificate for localhost: (ca, certificate, key)."""
+    ca, ca_key = folder / "ca.pem", folder / "ca.key"
+    certificate, key, wish = folder / "localhost.pem", folder / "localhost.key", folder / "localhost.csr"
+    names = folder / "names.cnf"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for arguments in (
+        ["req", "-x509", *curve, "-days", "30", "-subj", "/CN=side-by-side CA", "-keyout", ca_key, "-out", ca,
+         "-addext", "keyUsage=critical,keyCertSign"],
+        ["req", *curve, "-subj", "/CN=localhost", "-keyout", key, "-out", wish],
+        ["x509", "-req", "-in", wish, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "30",
+         "-extfile", names, "-out", certificate],
+    ):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    return ca, certificate, key
+
+
+def write_contents(folder):
+    for work in WORKS[1:]:
+        (folder / f"{work.name}.json").write_bytes(work.content)
+
+
+NGINX_COMMON = """
+user root;
+daemon off;
+worker_processes 1;
+pid {folder}/{name}.pid;
+error_log {folder}/{name}-error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    default_type application/json;
+    keepalive_timeout 300s;
+    keepalive_requests 100000000;
+    tcp_nodelay on;
+    client_body_temp_path {folder}/{name}-body;
+    proxy_temp_path {folder}/{name}-proxy;
+    fastcgi_temp_path {folder}/{name}-fastcgi;
+    uwsgi_temp_path {folder}/{name}-uwsgi;
+    scgi_temp_path {folder}/{name}-scgi;
+"""
+
+
+def nginx_command(folder, name, text):
+    configuration = folder / f"{name}.conf"
+    configuration.write_text(NGINX_COMMON.format(folder=folder, name=name) + text)
+    return ["nginx", "-p", folder, "-e", folder / f"{name}-error.log", "-c", configuration]
+
+
+def upstream(folder, certificates, port):
+    _, certificate, key = certificates
+    small = WORKS[0].content.decode()
+    listen = f"listen 127.0.0.1:{port} ssl;" + (f" listen [::1]:{port} ssl;" if has_ipv6() else "")
+    # nginx answers a POST to a file with 405; the error page turns that into the file.
+    files = "".join(
+        f"location ~ {work.name} {{ error_page 405 =200 /{work.name}.json; root {folder}/none; return 405; }}\n"
+        f"location = /{work.name}.json {{ internal; root {folder}; }}\n" for work in WORKS[1:])
+    return nginx_command(folder, "upstream", f"""
+    open_file_cache max=16;
+    types {{ application/json json; }}
+    server {{
+        {listen}
+        server_name localhost;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+        ssl_session_cache shared:tls:4m;
+        add_header x-amzn-requestid 0f3cf1a6-6f2e-4c43-9d2e-5b4ad21f8a90 always;
+        add_header x-amzn-bedrock-input-token-count 40 always;
+        add_header x-amzn-bedrock-output-token-count 64 always;
+        location ~ {WORKS[0].name} {{ return 200 '{small}'; }}
+        {files}
+    }}
+}}
+""")
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def nginx(folder, certificates, upstream_port, port):
+    text = f"""
+    upstream bedrock {{
+        server 127.0.0.1:{upstream_port};
+        keepalive 128;
+        keepalive_requests 100000000;
+        keepalive_timeout 300s;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass https://bedrock;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host localhost;
+            proxy_ssl_name localhost;
+            proxy_ssl_server_name on;
+            proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate {certificates[0]};
+            proxy_ssl_session_reuse on;
+            proxy_ssl_protocols TLSv1.3;
+            proxy_buffer_size 16k;
+            proxy_buffers 16 16k;
+            proxy_busy_buffers_size 64k;
+            proxy_max_temp_file_size 0;
+        }}
+    }}
+}}
+"""
+    return "nginx", nginx_command(folder, "nginx", text), None
+
+
+def haproxy(folder, certificates, upstream_port, port):
+    configuration = folder / "haproxy.cfg"
+    configuration.write_text(f"""
+global
+    nbthread 1
+    maxconn 4096
+    tune.bufsize 16384
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+    http-reuse always
+frontend clients
+    bind 127.0.0.1:{port}
+    default_backend bedrock
+backend bedrock
+    http-request set-header Host localhost
+    server aws 127.0.0.1:{upstream_port} ssl verify required ca-file {certificates[0]} sni str(localhost) verifyhost localhost pool-purge-delay 300s
+""")
+    return "haproxy", ["haproxy", "-db", "-f", configuration], None
+
+
+def outcrop(binary):
+    def setup(folder, certificates, upstream_port, port):
+        deployments = "".join(f"""
+  - model_name: {work.name}
+    litellm_params:
+      model: bedrock/bench.{work.name}
+      aws_region_name: us-east-1
+      aws_access_key_id: AKIAOUTCROPBENCH0000
+      aws_secret_access_key: side-by-side-secret
+      aws_bedrock_runtime_endpoint: https://localhost:{upstream_port}""" for work in WORKS)
+        configuration = folder / "outcrop.yaml"
+        configuration.write_text(f"model_list:{deployments}\ngeneral_settings:\n  master_key: {KEY}\n")
+        command = [binary, "--config", configuration, "--host", "127.0.0.1", "--port", str(port),
+                   "--num_workers", "1"]
+        return "outcrop", command, {"SSL_CERT_FILE": str(certificates[0])}
+    return setup
