@@ -67,6 +67,8 @@ pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
 pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 /// One look-up of an endpoint's name. Ours. Hit: the last good addresses stay.
 pub const RESOLVE_MS_MAX: u64 = 5_000;
+/// All look-ups before the first connection is accepted. Ours. Hit: we serve without the missing ones.
+pub const RESOLVE_AT_START_MS_MAX: u64 = 2_000;
 /// Between two look-ups of the endpoints' names: AWS's answers live 60 s at most. Ours.
 pub const RESOLVE_EVERY_MS: u64 = 30_000;
 /// Until the next look-up when a name has no address yet. Ours.

@@ -13,6 +13,9 @@ use outcrop::control_plane::{
     supervisor,
 };
 
+#[cfg(feature = "stand-in")]
+mod demo;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -36,6 +39,12 @@ enum Mode {
         #[arg(long, short)]
         config: PathBuf,
     },
+    /// Run the proxy in front of a built-in Bedrock stand-in; needs no AWS account
+    #[cfg(feature = "stand-in")]
+    Demo(demo::Arguments),
+    /// Run the Bedrock stand-in alone: a TLS server that checks signatures as AWS does
+    #[cfg(feature = "stand-in")]
+    MockBedrock(outcrop::mock_bedrock::Arguments),
 }
 
 #[derive(Args)]
@@ -64,6 +73,12 @@ fn main() -> ExitCode {
     match command.subcommand {
         None => serve(&command.serve),
         Some(Mode::Check { config }) => check(&config),
+        #[cfg(feature = "stand-in")]
+        Some(Mode::Demo(arguments)) => told(demo::run(&arguments, say)),
+        #[cfg(feature = "stand-in")]
+        Some(Mode::MockBedrock(arguments)) => told(
+            outcrop::mock_bedrock::run(arguments).map_err(|error| format!("the stand-in: {error}")),
+        ),
     }
 }
 
@@ -118,6 +133,17 @@ fn serve(flags: &Serve) -> ExitCode {
     match running.wait(say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+#[cfg(feature = "stand-in")]
+fn told(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -78,7 +78,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let endpoint =
             Arc::new(Endpoint::new(0, true, "does-not-exist.invalid".into(), 443, String::new()));
-        assert_eq!(runtime.block_on(resolve_all(std::slice::from_ref(&endpoint))), ["does-not-exist.invalid"]);
+        assert_eq!(
+            runtime.block_on(resolve_all(std::slice::from_ref(&endpoint))),
+            ["does-not-exist.invalid"]
+        );
         endpoint.publish_addresses(vec!["127.0.0.1:443".parse().unwrap()]);
         assert!(runtime.block_on(resolve_all(std::slice::from_ref(&endpoint))).is_empty());
         assert_eq!(endpoint.addresses().len(), 1);

@@ -26,10 +26,12 @@ use super::{
 use crate::{
     boundary::{
         notice::{self, NoticeReader},
-        snapshot::Published,
+        snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Shared, Start},
-    limits::{NOTICES_SHOWN_MAX, RESOLVE_AGAIN_MS, RESOLVE_EVERY_MS, TICK_MS},
+    limits::{
+        NOTICES_SHOWN_MAX, RESOLVE_AGAIN_MS, RESOLVE_AT_START_MS_MAX, RESOLVE_EVERY_MS, TICK_MS,
+    },
     net::{
         cores,
         runtime::{Driver, probe_io_uring},
@@ -96,6 +98,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let bound =
         listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
     let address = bound[0].address().map_err(RunError::Core)?;
+    resolve_first(endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
     let shared = Arc::new(Shared::default());
     let mut running =
@@ -184,8 +187,18 @@ impl Drop for Running {
     }
 }
 
-/// Addresses are there before the first request if DNS is well; if not, we serve and keep trying.
-async fn keep_resolving(endpoints: Vec<Arc<crate::boundary::snapshot::Endpoint>>) {
+/// Addresses are there before the first request if DNS is well; if it is not, we serve what we can and
+/// [`keep_resolving`].
+fn resolve_first(endpoints: &[Arc<Endpoint>]) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let limit = Duration::from_millis(RESOLVE_AT_START_MS_MAX);
+    let _ = runtime
+        .block_on(async { tokio::time::timeout(limit, resolver::resolve_all(endpoints)).await });
+    runtime.shutdown_background(); // a look-up that hangs is on a thread of its own
+    Ok(())
+}
+
+async fn keep_resolving(endpoints: Vec<Arc<Endpoint>>) {
     loop {
         let unresolved = resolver::resolve_all(&endpoints).await;
         let pause = if unresolved.is_empty() { RESOLVE_EVERY_MS } else { RESOLVE_AGAIN_MS };

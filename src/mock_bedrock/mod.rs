@@ -256,7 +256,7 @@ fn work(
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let seed = getrandom::u64().unwrap_or_default() | 1;
+    let seed = fastrand::u64(..) | 1;
     let desk =
         Rc::new(Desk { shared, answers: answer::Answers::default(), random: Cell::new(seed) });
     let tasks = LocalSet::new();
