@@ -1,2 +1,167 @@
-//! b
-fn main() {}
+//! What the wire layer costs per request: heads, content, signatures.
+//!
+//! `cargo bench --bench wire -- --quick` for figures, `-- --test` to see that each still runs.
+
+use std::hint::black_box;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as aws_sign};
+use aws_sigv4::sign::v4::SigningParams;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use outcrop::units::UnixSeconds;
+use outcrop::wire::http1::chunked::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, write_chunk_head};
+use outcrop::wire::http1::content::ContentReader;
+use outcrop::wire::http1::framing::{self, Framing};
+use outcrop::wire::http1::head::{FieldStorage, parse_answer, parse_request};
+use outcrop::wire::sigv4::{
+    AmzDate, Scope, Signable, SignedField, SigningKey, canonical_path, sign,
+};
+use ring::digest;
+
+const REQUEST: &[u8] = include_bytes!("../tests/vectors/http1/requests/boto3_invoke.http");
+const ANSWER: &[u8] = include_bytes!("../tests/vectors/http1/answers/invoke_stream.http");
+const NOW: u64 = 1_751_371_200;
+const HOST: &str = "bedrock-runtime.us-east-1.amazonaws.com";
+const PATH: &str = "/model/anthropic.claude-3-5-haiku-20241022-v1%3A0/invoke";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+fn heads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("head");
+    group.bench_function("request, boto3", |b| {
+        b.iter(|| {
+            let mut storage = FieldStorage::new();
+            let head = parse_request(black_box(REQUEST), &mut storage).expect("valid");
+            head.expect("whole").length
+        });
+    });
+    group.bench_function("request, boto3, with framing", |b| {
+        b.iter(|| {
+            let mut storage = FieldStorage::new();
+            let head = parse_request(black_box(REQUEST), &mut storage).expect("valid");
+            let head = head.expect("whole");
+            framing::of_request(head.version, &head.fields)
+        });
+    });
+    group.bench_function("answer, stream", |b| {
+        b.iter(|| {
+            let mut storage = FieldStorage::new();
+            let head = parse_answer(black_box(ANSWER), &mut storage).expect("valid");
+            head.expect("whole").length
+        });
+    });
+    group.finish();
+}
+
+/// 64 KiB in 300 chunks.
+fn content(c: &mut Criterion) {
+    const CHUNKS: usize = 300;
+    let data = vec![b'x'; 65_536 / CHUNKS];
+    let mut wire = Vec::new();
+    for _ in 0..CHUNKS {
+        let mut room = [0; CHUNK_HEAD_BYTES_MAX];
+        let start = write_chunk_head(&mut room, data.len());
+        wire.extend_from_slice(&room[start..]);
+        wire.extend_from_slice(&data);
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(LAST_CHUNK);
+    let mut group = c.benchmark_group("content");
+    group.throughput(Throughput::Bytes(wire.len() as u64));
+    group.bench_function("64 KiB in 300 chunks", |b| {
+        b.iter(|| {
+            let mut reader = ContentReader::new(Framing::Chunked);
+            let (mut rest, mut length) = (black_box(&wire[..]), 0);
+            while !reader.is_done() {
+                let step = reader.step(rest).expect("valid");
+                length += step.data.len();
+                rest = &rest[step.consumed..];
+            }
+            length
+        });
+    });
+    group.finish();
+}
+
+fn signatures(c: &mut Criterion) {
+    let token = "t".repeat(400);
+    let body = vec![b'x'; 200];
+    let mut group = c.benchmark_group("sign 200 B");
+    for (name, token) in [("no token", None), ("token of 400 B", Some(&*token))] {
+        group.bench_function(format!("ours, {name}"), |b| ours(b, &body, token, false));
+        group.bench_function(format!("ours, {name}, hash of content"), |b| {
+            ours(b, &body, token, true);
+        });
+        group.bench_function(format!("aws-sigv4, {name}"), |b| theirs(b, &body, token));
+    }
+    group.finish();
+    c.bench_function("signing key", |b| {
+        b.iter(|| SigningKey::derive(black_box(SECRET), b"20250701", "us-east-1", "bedrock"));
+    });
+    c.bench_function("AmzDate", |b| b.iter(|| AmzDate::at(black_box(UnixSeconds(NOW)))));
+    c.bench_function("canonical path", |b| {
+        let mut out = Vec::new();
+        b.iter(|| {
+            out.clear();
+            canonical_path(black_box(PATH.as_bytes()), &mut out);
+            out.len()
+        });
+    });
+}
+
+fn ours(b: &mut criterion::Bencher<'_>, body: &[u8], token: Option<&str>, hashes: bool) {
+    let date = AmzDate::at(UnixSeconds(NOW));
+    let key = SigningKey::derive(SECRET, date.date(), "us-east-1", "bedrock");
+    let mut path = Vec::new();
+    canonical_path(PATH.as_bytes(), &mut path);
+    let mut fields = vec![
+        SignedField { name: "content-type", value: b"application/json" },
+        SignedField { name: "host", value: HOST.as_bytes() },
+        SignedField { name: "x-amz-date", value: date.as_bytes() },
+    ];
+    fields
+        .extend(token.map(|it| SignedField { name: "x-amz-security-token", value: it.as_bytes() }));
+    let scope = Scope { access_key_id: "AKIDEXAMPLE", region: "us-east-1", service: "bedrock" };
+    let mut hash = [7; 32];
+    let mut out = Vec::new();
+    b.iter(|| {
+        if hashes {
+            let digest = digest::digest(&digest::SHA256, black_box(body));
+            hash.copy_from_slice(digest.as_ref());
+        }
+        let request = Signable {
+            method: "POST",
+            canonical_path: &path,
+            canonical_query: b"",
+            fields: black_box(&fields),
+            content_sha256: &hash,
+        };
+        out.clear();
+        sign(&request, &scope, &date, &key, &mut out);
+        out.len()
+    });
+}
+
+fn theirs(b: &mut criterion::Bencher<'_>, body: &[u8], token: Option<&str>) {
+    let token = token.map(str::to_owned);
+    let identity = Credentials::new("AKIDEXAMPLE", SECRET, token, None, "bench").into();
+    let uri = format!("https://{HOST}{PATH}");
+    b.iter(|| {
+        let parameters = SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("bedrock")
+            .time(UNIX_EPOCH + Duration::from_secs(NOW))
+            .settings(SigningSettings::default())
+            .build()
+            .expect("all parameters are there")
+            .into();
+        let fields = [("content-type", "application/json")].into_iter();
+        let content = SignableBody::Bytes(black_box(body));
+        let request = SignableRequest::new("POST", &*uri, fields, content).expect("valid");
+        aws_sign(request, &parameters).expect("signed").signature().len()
+    });
+}
+
+criterion_group!(benches, heads, content, signatures);
+criterion_main!(benches);
