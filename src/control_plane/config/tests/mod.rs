@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Credential, DriverChoice, Environment, Loaded, Problem, Severity, explain, load_by};
+use super::{
+    Credential, Deployment, DriverChoice, Environment, Loaded, Problem, Severity, explain, load_by,
+};
 
+mod credentials;
 mod deployments;
 mod files;
 mod whole;
@@ -27,11 +30,8 @@ fn load_files(
         let text = texts.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(text.as_bytes().to_vec())
     };
-    let result = load_by(
-        Path::new(files[0].0),
-        &Environment::from_pairs(environment.iter().copied()),
-        &read,
-    );
+    let environment = Environment::from_pairs(environment.iter().copied());
+    let result = load_by(Path::new(files[0].0), &environment, &read);
     let mut shown = format!("{result:?}");
     match &result {
         Ok(loaded) => explain(loaded, &mut shown).unwrap(),
@@ -78,6 +78,13 @@ fn refuse(yaml: &str, environment: &[(&str, &str)], errors: &[&str]) {
 /// A configuration with one entry, of these `litellm_params`, in flow style.
 fn entry(params: &str) -> String {
     format!("model_list:\n- model_name: m\n  litellm_params: {{{params}}}\n")
+}
+
+/// The one deployment of these `litellm_params`.
+fn one(params: &str, environment: &[(&str, &str)], warnings: &[&str]) -> Deployment {
+    let mut deployments = check(&entry(params), environment, warnings).settings.deployments;
+    assert_eq!(deployments.len(), 1);
+    deployments.remove(0)
 }
 
 #[test]
@@ -136,6 +143,7 @@ fn wrong_general_settings_are_refused() {
             "environment_variables: {A: true}",
             "environment_variables.A: must be text, not a boolean",
         ),
+        ("outcrop: {\"a\\nb\": 1, driver: x}", "outcrop.driver"),
         ("model_list: {}", "model_list: must be a list of entries, not a mapping"),
         ("model_list: [x]", "model_list[0]: must be a mapping"),
     ] {
@@ -151,7 +159,7 @@ fn the_master_key_may_come_from_the_environment() {
         settings.master_key.map(|key| key.expose().to_string())
     };
     let variable = [("LITELLM_MASTER_KEY", "MARKERsecret2")];
-    assert_eq!(key("a: 1", &variable, &["unknown key", none]).as_deref(), Some("MARKERsecret2"));
+    assert_eq!(key("a: 1", &variable, &[none, "unknown key"]).as_deref(), Some("MARKERsecret2"));
     assert_eq!(key("general_settings: {master_key: x}", &variable, &[none]).as_deref(), Some("x"));
     assert_eq!(
         key("general_settings: {master_key: 1234}", &variable, &[none]).as_deref(),
@@ -162,7 +170,7 @@ fn the_master_key_may_come_from_the_environment() {
         Some("MARKERsecret2")
     );
     assert_eq!(
-        key("general_settings: {master_key: ''}", &variable, &["is empty: taken as unset", none]),
+        key("general_settings: {master_key: ''}", &variable, &[none, "is empty: taken as unset"]),
         None
     );
     let empty = [("LITELLM_MASTER_KEY", "")];

@@ -82,6 +82,26 @@ fn the_explanation_is_golden() {
     assert_eq!(found, EXPLANATION, "if this is meant, it is the new explain.txt:\n{found}");
 }
 
+/// What is written into a file; nothing: a byte is taken away instead.
+const GARBLES: [&str; 16] = [
+    "",
+    "\n",
+    ":",
+    "- ",
+    "*defaults",
+    "&x ",
+    "!t ",
+    "[",
+    "}",
+    "'",
+    "\t",
+    "<<: ",
+    "? ",
+    "|",
+    "\u{0}",
+    "\"\\x",
+];
+
 #[test]
 fn garbled_files_are_judged_not_crashed_on() {
     let environment = [KEYS[0], KEYS[1], ("MARKER", MARKER)];
@@ -93,27 +113,22 @@ fn garbled_files_are_judged_not_crashed_on() {
     for text in [sample.as_str(), EXPLAINED] {
         for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
             let _ = load_files(&[("c.yaml", &text[..at])], &environment);
-            for garble in [
-                "",
-                "\n",
-                ":",
-                "- ",
-                "*defaults",
-                "&x ",
-                "!t ",
-                "[",
-                "}",
-                "'",
-                "\t",
-                "<<: ",
-                "? ",
-                "|",
-                "\u{0}",
-            ] {
+            for garble in GARBLES.into_iter().skip(at % 8).step_by(8) {
                 let end = (at + usize::from(garble.is_empty())).min(text.len());
                 let garbled = format!("{}{garble}{}", &text[..at], &text[end..]);
                 let _ = load_files(&[("c.yaml", &garbled)], &environment);
             }
         }
     }
+}
+
+#[test] // a pass per line wanted would take minutes here
+fn a_large_file_is_read_in_one_pass() {
+    let item =
+        "- {model_name: m, litellm_params: {model: a.b, aws_region_name: us-east-1, timeout: 1}}\n";
+    let loaded =
+        load_files(&[("c.yaml", &format!("model_list:\n{}", item.repeat(2_000)))], &KEYS).unwrap();
+    let lines = |line: &dyn Fn(usize) -> usize| (0..2_000).all(|index| line(index) == index + 2);
+    assert!(lines(&|index| loaded.settings.deployments[index].line));
+    assert!(lines(&|index| loaded.warnings[index].line));
 }
