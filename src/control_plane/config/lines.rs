@@ -5,10 +5,10 @@
 //! and leaves the node unread; then for what it is. One pass, however many lines are wanted.
 //!
 //! An alias (`*name`) is the exception: the failed question consumes it, and names the position of its
-//! target. Positions of nodes only grow, hence a position that does not grow is an alias. Invariants that
-//! this needs: no tags (the caller refuses them), and no node at line 0, column 0, which errors leave out
-//! (a line is put in front). An alias as an item of a list is thus said to stand where its target does. Should a later serde_yaml differ, lines are lost, not values: a second tree,
-//! [`super::document`]'s, holds those.
+//! target. Positions of nodes only grow, hence a position that does not grow is an alias; as an item of
+//! a list it is thus said to stand where its target does. Invariants that this needs: no tags (the caller
+//! refuses them), and no node at line 0, column 0, which errors leave out (a line is put in front). Should
+//! a later serde_yaml differ, lines are lost, not values: a second tree, [`super::document`]'s, holds those.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -104,23 +104,23 @@ fn a_credential_that_is_not_whole_is_refused() {
             );
         }
     }
-    for key in [
-        "profile_name",
-        "role_name",
-        "session_name",
-        "web_identity_token",
-        "external_id",
-        "sts_endpoint",
-    ] {
-        check(
-            &format!("aws_{key}: MARKERsecret"),
-            &KEYS,
-            &format!("litellm_params.aws_{key}: is not supported"),
-        );
-    }
     check(
-        "litellm_credential_name: c, api_key: k",
-        &KEYS,
-        "would sign with another credential than you mean",
+        "aws_access_key_id: a, aws_secret_access_key: 0x1f",
+        &[],
+        "is a number; put it in quotes",
     );
+}
+
+#[test]
+fn a_source_that_is_not_supported_is_refused() {
+    for key in
+        "profile_name role_name session_name web_identity_token external_id sts_endpoint".split(' ')
+    {
+        let yaml =
+            entry(&format!("model: a.b, aws_region_name: us-east-1, aws_{key}: MARKERsecret"));
+        refuse(&yaml, &KEYS, &[&format!("litellm_params.aws_{key}: is not supported")]);
+    }
+    let named =
+        entry("model: a.b, aws_region_name: us-east-1, litellm_credential_name: c, api_key: k");
+    refuse(&named, &KEYS, &["would sign with another credential than you mean"]);
 }
