@@ -69,8 +69,10 @@ pub(super) fn parse(file: &Path, text: &str, problems: &mut Problems) -> Option<
         Ok(value) => {
             let lines = Lines::of(text);
             let root = lines.as_ref().map(|(_, root)| *root);
+            // The lines of a text with keys that are no text are lost: say none rather than a wrong one.
+            let line = usize::from(root.is_some());
             let mut planter = Planter { lines: lines.as_ref().map(|(lines, _)| lines), problems };
-            Some(planter.plant(value, root, Place { file, line: 1, key: String::new() }))
+            Some(planter.plant(value, root, Place { file, line, key: String::new() }))
         }
         Err(error) => {
             let line = error.location().map_or(0, |location| location.line());

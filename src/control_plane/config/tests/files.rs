@@ -19,6 +19,7 @@ fn what_is_no_yaml_is_refused_with_its_line() {
         ("a:\n  <<: 5", "c.yaml:2: a: `<<` takes a mapping"),
         ("a: {<<: [{b: 1}, [c]]}", "c.yaml:1: a: `<<` takes a mapping"),
         ("? [a]\n: 5", "has a key that is no text"),
+        ("? [&a a]\n: *a", "c.yaml: has a key that is no text"),
     ] {
         refuse(yaml, &[], &[error]);
     }

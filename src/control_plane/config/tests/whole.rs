@@ -122,6 +122,61 @@ fn garbled_files_are_judged_not_crashed_on() {
     }
 }
 
+/// What the next test makes YAML of, most of it wrong.
+const FRAGMENTS: [&str; 36] = [
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "- ",
+    "- ",
+    ": ",
+    ": ",
+    "? ",
+    "a",
+    "b",
+    "model_list",
+    "outcrop",
+    "5",
+    "~",
+    "'q'",
+    "\"\\n\"",
+    "&x ",
+    "&y ",
+    "*x",
+    "*y",
+    "*x ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "<<: ",
+    "!!str ",
+    "!!map ",
+    "!!seq ",
+    "! ",
+    "!t ",
+    "|\n",
+    "# c\n",
+    "---\n",
+];
+
+#[test]
+fn no_text_of_yamls_own_signs_crashes() {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |bound: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % u64::try_from(bound).unwrap()).unwrap()
+    };
+    for _ in 0..20_000 {
+        let text: String = (0..3 + next(16)).map(|_| FRAGMENTS[next(FRAGMENTS.len())]).collect();
+        let _ = load_files(&[("c.yaml", &text)], &KEYS);
+    }
+}
+
 #[test] // a pass per line wanted would take minutes here
 fn a_large_file_is_read_in_one_pass() {
     let item =
