@@ -49,7 +49,7 @@ pub(super) fn choose(
         for node in own {
             problems.warning(&node.place, "has no effect: `api_key` of the same entry wins");
         }
-        Credential::ApiKey(Secret::new(api_key.token(problems)?))
+        Credential::ApiKey(Secret::new(api_key.quoted_token(problems)?))
     } else if own.count() > 0 {
         of_entry(params, problems)?
     } else {
@@ -69,20 +69,20 @@ fn of_entry(params: &Node, problems: &mut Problems) -> Option<Credential> {
         problems.error(&lone.place, message);
         return None;
     };
-    let access_key_id = key_id.token(problems).filter(|text| {
+    let access_key_id = key_id.quoted_token(problems).filter(|text| {
         let fits = fits_scope(text);
         if !fits {
             problems.error(&key_id.place, "holds `/`, `,` or `=`, which no access key id does");
         }
         fits
     });
-    let secret = key.token(problems).map(Secret::new);
+    let secret = key.quoted_token(problems).map(Secret::new);
     let token = match params.get(TOKEN) {
         Some(node) if node.text(problems).as_deref() == Some("") => {
             problems.warning(&node.place, "is empty: taken as unset");
             None
         }
-        Some(node) => Some(node.token(problems).map(Secret::new)?),
+        Some(node) => Some(node.quoted_token(problems).map(Secret::new)?),
         None => None,
     };
     Some(Credential::SigV4 {

@@ -149,7 +149,10 @@ fn chosen(params: &Node, problems: &mut Problems) -> Option<Chosen> {
         let provider = node.line_of_text(problems)?;
         bedrock = provider == "bedrock" || provider == "bedrock_converse";
         if !bedrock {
-            problems.error(&node.place, "names another provider: only Bedrock is served; remove the entry, or write `bedrock`");
+            problems.error(
+                &node.place,
+                "names another provider: only Bedrock is served; write `bedrock`",
+            );
             return None;
         }
     }

@@ -69,8 +69,10 @@ pub(super) fn parse(file: &Path, text: &str, problems: &mut Problems) -> Option<
         Ok(value) => {
             let lines = Lines::of(text);
             let root = lines.as_ref().map(|(_, root)| *root);
+            // The lines of a text with keys that are no text are lost: say none rather than a wrong one.
+            let line = usize::from(root.is_some());
             let mut planter = Planter { lines: lines.as_ref().map(|(lines, _)| lines), problems };
-            Some(planter.plant(value, root, Place { file, line: 1, key: String::new() }))
+            Some(planter.plant(value, root, Place { file, line, key: String::new() }))
         }
         Err(error) => {
             let line = error.location().map_or(0, |location| location.line());
@@ -100,13 +102,19 @@ impl Planter<'_> {
             Yaml::Bool(value) => Content::Bool(value),
             Yaml::Number(value, text) => Content::Number(value, text),
             Yaml::Text(text) => Content::Text(text),
-            Yaml::List(items) => Content::List(self.list(items, index, &place)),
+            Yaml::List(items) => Content::List(self.list(items, index, &place, Place::item)),
             Yaml::Mapping(entries) => Content::Mapping(self.mapping(entries, index, &place)),
         };
         Node { place, content, variable: None }
     }
 
-    fn list(&mut self, items: Vec<Yaml>, index: Option<usize>, place: &Place) -> Vec<Node> {
+    fn list(
+        &mut self,
+        items: Vec<Yaml>,
+        index: Option<usize>,
+        place: &Place,
+        place_of: fn(&Place, usize, usize) -> Place,
+    ) -> Vec<Node> {
         let lined = index.and_then(|index| self.lines?.get(index)).map(|lined| &lined.inner);
         let mut nodes = Vec::with_capacity(items.len());
         for (at, item) in items.into_iter().enumerate() {
@@ -117,7 +125,7 @@ impl Planter<'_> {
             let line = inner
                 .and_then(|inner| self.lines?.get(inner))
                 .map_or(place.line, |lined| lined.line);
-            nodes.push(self.plant(item, inner, place.item(at, line)));
+            nodes.push(self.plant(item, inner, place_of(place, at, line)));
         }
         nodes
     }
@@ -158,35 +166,26 @@ impl Planter<'_> {
                     key: place.key.trim_end_matches("<<").trim_end_matches('.').into(),
                     ..place
                 };
-                merged.push(self.plant(value, inner, place));
+                match value {
+                    Yaml::List(items) => {
+                        merged.extend(
+                            self.list(items, inner, &place, |place, _, line| place.at(line)),
+                        )
+                    }
+                    value => merged.push(self.plant(value, inner, place)),
+                }
             } else {
                 nodes.push((key, self.plant(value, inner, place)));
             }
         }
-        for node in merged {
-            self.merge(node, &mut seen, &mut nodes);
+        // YAML's merge key: what the mapping does not say itself; the first of several sources wins.
+        for source in merged {
+            let Content::Mapping(entries) = source.content else {
+                self.problems.error(&source.place, "`<<` takes a mapping or a list of mappings");
+                continue;
+            };
+            nodes.extend(entries.into_iter().filter(|(key, _)| seen.insert(key.clone())));
         }
         nodes
-    }
-
-    /// YAML's merge key: what the mapping does not say itself is taken from `source`, a mapping or a list
-    /// of mappings, of which the first one wins.
-    fn merge(&mut self, source: Node, seen: &mut HashSet<String>, nodes: &mut Vec<(String, Node)>) {
-        match source.content {
-            Content::Mapping(entries) => {
-                nodes.extend(entries.into_iter().filter(|(key, _)| seen.insert(key.clone())));
-            }
-            Content::List(sources) => {
-                for source in sources {
-                    if matches!(source.content, Content::List(_)) {
-                        self.problems
-                            .error(&source.place, "`<<` takes a mapping or a list of mappings");
-                    } else {
-                        self.merge(source, seen, nodes);
-                    }
-                }
-            }
-            _ => self.problems.error(&source.place, "`<<` takes a mapping or a list of mappings"),
-        }
     }
 }

@@ -85,7 +85,7 @@ fn master_key(
             problems.warning(&node.place, "is empty: taken as unset, any key is let in");
             return None;
         }
-        return node.token(problems).map(Secret::new);
+        return node.quoted_token(problems).map(Secret::new);
     }
     let key = environment.get(MASTER_KEY_VARIABLE)?;
     if key.is_empty() {
@@ -97,7 +97,7 @@ fn master_key(
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message = format!(
-            "environment variable {MASTER_KEY_VARIABLE} holds a space, a line break, or another byte that is no visible ASCII; set it anew"
+            "environment variable {MASTER_KEY_VARIABLE} holds a byte that is no visible ASCII; set it anew"
         );
         problems.error(&root.place, message);
         return None;

@@ -39,8 +39,8 @@ pub(super) fn derive(deployment: &Deployment, ordinal: usize) -> String {
     for part in
         [model_name, bedrock_model_id, region, endpoint.as_str(), access_key_id, ordinal.as_str()]
     {
-        hash.update(&part.len().to_be_bytes()); // so that no two lists of parts read alike
         hash.update(part.as_bytes());
+        hash.update(b"\n"); // no part holds one, so no two lists of parts read alike
     }
     hash.finish().as_ref()[..8].iter().fold(String::new(), |mut id, byte| {
         write!(id, "{byte:02x}").expect("a String takes all");

@@ -5,17 +5,18 @@
 //! and leaves the node unread; then for what it is. One pass, however many lines are wanted.
 //!
 //! An alias (`*name`) is the exception: the failed question consumes it, and names the position of its
-//! target. Positions of nodes only grow, hence a position that does not grow is an alias. Invariants that
-//! this needs: no tags (the caller refuses them), and no node at line 0, column 0, which errors leave out
-//! (a line is put in front). Should a later serde_yaml differ, lines are lost, not values: a second tree,
-//! [`super::document`]'s, holds those.
+//! target. Positions of nodes only grow, hence a position that does not grow is an alias; as an item of
+//! a list it is thus said to stand where its target does. Invariants that this needs: each node is met
+//! (so a key that is a list or a mapping ends the walk), no tags (the caller refuses them), and no node at
+//! line 0, column 0, which errors leave out (a line is put in front). Should a later serde_yaml differ,
+//! lines are lost, not values: a second tree, [`super::document`]'s, holds those.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize as _, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 
 /// All nodes of a text; an alias is the node that it names.
@@ -238,6 +239,6 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
         if let Some(mapping) = mapping {
             self.lines.by_position.insert(self.position, mapping);
         }
-        deserializer.deserialize_ignored_any(IgnoredAny).map(drop)
+        String::deserialize(deserializer).map(drop) // what a list or mapping here holds would be left unmet
     }
 }

@@ -64,6 +64,7 @@ impl Place {
     /// Entry `key` of the mapping here.
     pub(super) fn entry(&self, key: &str, line: usize) -> Self {
         let dot = if self.key.is_empty() { "" } else { "." };
+        let key = key.replace(char::is_control, "?"); // a problem is one line, on whatever terminal
         Self { file: Rc::clone(&self.file), line, key: format!("{}{dot}{key}", self.key) }
     }
 

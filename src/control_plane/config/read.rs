@@ -50,6 +50,18 @@ impl Node {
         }
     }
 
+    /// A [`Node::token`] that is written as text: a number would be changed in the reading (`0x1f`, `1e5`).
+    pub(super) fn quoted_token(&self, problems: &mut Problems) -> Option<String> {
+        if let Content::Number(..) = self.content {
+            problems.error(
+                &self.place,
+                "is a number; put it in quotes, so that it is taken as written",
+            );
+            return None;
+        }
+        self.token(problems)
+    }
+
     /// A finite number of at least 0, or text that reads as one.
     pub(super) fn amount(&self, problems: &mut Problems) -> Option<f64> {
         let number = match &self.content {

@@ -17,7 +17,9 @@ fn what_is_no_yaml_is_refused_with_its_line() {
         ("outcrop:\n  driver: !x auto", "YAML tags"),
         ("general_settings:\n  master_key: !!int MARKERsecret", "a value does not fit its tag"),
         ("a:\n  <<: 5", "c.yaml:2: a: `<<` takes a mapping"),
+        ("a: {<<: [{b: 1}, [c]]}", "c.yaml:1: a: `<<` takes a mapping"),
         ("? [a]\n: 5", "has a key that is no text"),
+        ("? [&a a]\n: *a", "c.yaml: has a key that is no text"),
     ] {
         refuse(yaml, &[], &[error]);
     }
@@ -63,7 +65,6 @@ model_list:
 -
   vvv: | # a block
     text
-  : 5
 ";
     let problems = load_files(&[("c.yaml", yaml)], &KEYS).unwrap_err();
     let found: Vec<_> =
@@ -113,7 +114,7 @@ model_list:
 ";
     let environment = [("SECRET", MARKER), ("OUTER", "outer")];
     let loaded =
-        check(yaml, &environment, &["tags: LiteLLM's key", "sends its api_key unencrypted"]);
+        check(yaml, &environment, &["sends its api_key unencrypted", "tags: LiteLLM's key"]);
     let deployment = &loaded.settings.deployments[0];
     assert_eq!(
         (deployment.model_name.as_str(), deployment.region.as_str()),

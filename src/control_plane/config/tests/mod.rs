@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Credential, DriverChoice, Environment, Loaded, Problem, Severity, explain, load_by};
+use super::{
+    Credential, Deployment, DriverChoice, Environment, Loaded, Problem, Severity, explain, load_by,
+};
 
+mod credentials;
 mod deployments;
 mod files;
 mod whole;
@@ -27,11 +30,8 @@ fn load_files(
         let text = texts.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(text.as_bytes().to_vec())
     };
-    let result = load_by(
-        Path::new(files[0].0),
-        &Environment::from_pairs(environment.iter().copied()),
-        &read,
-    );
+    let environment = Environment::from_pairs(environment.iter().copied());
+    let result = load_by(Path::new(files[0].0), &environment, &read);
     let mut shown = format!("{result:?}");
     match &result {
         Ok(loaded) => explain(loaded, &mut shown).unwrap(),
@@ -80,6 +80,13 @@ fn entry(params: &str) -> String {
     format!("model_list:\n- model_name: m\n  litellm_params: {{{params}}}\n")
 }
 
+/// The one deployment of these `litellm_params`.
+fn one(params: &str, environment: &[(&str, &str)], warnings: &[&str]) -> Deployment {
+    let mut deployments = check(&entry(params), environment, warnings).settings.deployments;
+    assert_eq!(deployments.len(), 1);
+    deployments.remove(0)
+}
+
 #[test]
 fn general_settings_have_defaults() {
     let settings =
@@ -121,6 +128,7 @@ fn wrong_general_settings_are_refused() {
         ("general_settings: {max_request_size_mb: 0}", "must be above 0"),
         ("general_settings: {max_request_size_mb: 1e9}", "must be above 0"),
         ("general_settings: {max_request_size_mb: .nan}", "must be a number"),
+        ("general_settings: {master_key: 0x1f}", "master_key: is a number; put it in quotes"),
         ("general_settings: {master_key: true}", "must be text, not a boolean"),
         (
             "general_settings: {master_key: \"MARKERsecret\\r\\nX: y\"}",
@@ -136,6 +144,7 @@ fn wrong_general_settings_are_refused() {
             "environment_variables: {A: true}",
             "environment_variables.A: must be text, not a boolean",
         ),
+        ("outcrop: {\"a\\nb\": 1, driver: x}", "outcrop.driver"),
         ("model_list: {}", "model_list: must be a list of entries, not a mapping"),
         ("model_list: [x]", "model_list[0]: must be a mapping"),
     ] {
@@ -151,18 +160,14 @@ fn the_master_key_may_come_from_the_environment() {
         settings.master_key.map(|key| key.expose().to_string())
     };
     let variable = [("LITELLM_MASTER_KEY", "MARKERsecret2")];
-    assert_eq!(key("a: 1", &variable, &["unknown key", none]).as_deref(), Some("MARKERsecret2"));
+    assert_eq!(key("a: 1", &variable, &[none, "unknown key"]).as_deref(), Some("MARKERsecret2"));
     assert_eq!(key("general_settings: {master_key: x}", &variable, &[none]).as_deref(), Some("x"));
-    assert_eq!(
-        key("general_settings: {master_key: 1234}", &variable, &[none]).as_deref(),
-        Some("1234")
-    );
     assert_eq!(
         key("general_settings: {master_key: }", &variable, &[none]).as_deref(),
         Some("MARKERsecret2")
     );
     assert_eq!(
-        key("general_settings: {master_key: ''}", &variable, &["is empty: taken as unset", none]),
+        key("general_settings: {master_key: ''}", &variable, &[none, "is empty: taken as unset"]),
         None
     );
     let empty = [("LITELLM_MASTER_KEY", "")];
@@ -170,7 +175,7 @@ fn the_master_key_may_come_from_the_environment() {
     refuse(
         "include: []",
         &[("LITELLM_MASTER_KEY", "MARKERsecret\n")],
-        &["variable LITELLM_MASTER_KEY holds a space"],
+        &["variable LITELLM_MASTER_KEY holds a byte"],
     );
     let permit = "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY";
     for (value, permitted) in [("true", true), ("1", true), ("False", false), ("", false)] {

@@ -82,6 +82,26 @@ fn the_explanation_is_golden() {
     assert_eq!(found, EXPLANATION, "if this is meant, it is the new explain.txt:\n{found}");
 }
 
+/// What is written into a file; nothing: a byte is taken away instead.
+const GARBLES: [&str; 16] = [
+    "",
+    "\n",
+    ":",
+    "- ",
+    "*defaults",
+    "&x ",
+    "!t ",
+    "[",
+    "}",
+    "'",
+    "\t",
+    "<<: ",
+    "? ",
+    "|",
+    "\u{0}",
+    "\"\\x",
+];
+
 #[test]
 fn garbled_files_are_judged_not_crashed_on() {
     let environment = [KEYS[0], KEYS[1], ("MARKER", MARKER)];
@@ -93,27 +113,77 @@ fn garbled_files_are_judged_not_crashed_on() {
     for text in [sample.as_str(), EXPLAINED] {
         for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
             let _ = load_files(&[("c.yaml", &text[..at])], &environment);
-            for garble in [
-                "",
-                "\n",
-                ":",
-                "- ",
-                "*defaults",
-                "&x ",
-                "!t ",
-                "[",
-                "}",
-                "'",
-                "\t",
-                "<<: ",
-                "? ",
-                "|",
-                "\u{0}",
-            ] {
+            for garble in GARBLES.into_iter().skip(at % 8).step_by(8) {
                 let end = (at + usize::from(garble.is_empty())).min(text.len());
                 let garbled = format!("{}{garble}{}", &text[..at], &text[end..]);
                 let _ = load_files(&[("c.yaml", &garbled)], &environment);
             }
         }
     }
+}
+
+/// What the next test makes YAML of, most of it wrong.
+const FRAGMENTS: [&str; 36] = [
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "- ",
+    "- ",
+    ": ",
+    ": ",
+    "? ",
+    "a",
+    "b",
+    "model_list",
+    "outcrop",
+    "5",
+    "~",
+    "'q'",
+    "\"\\n\"",
+    "&x ",
+    "&y ",
+    "*x",
+    "*y",
+    "*x ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "<<: ",
+    "!!str ",
+    "!!map ",
+    "!!seq ",
+    "! ",
+    "!t ",
+    "|\n",
+    "# c\n",
+    "---\n",
+];
+
+#[test]
+fn no_text_of_yamls_own_signs_crashes() {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |bound: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % u64::try_from(bound).unwrap()).unwrap()
+    };
+    for _ in 0..20_000 {
+        let text: String = (0..3 + next(16)).map(|_| FRAGMENTS[next(FRAGMENTS.len())]).collect();
+        let _ = load_files(&[("c.yaml", &text)], &KEYS);
+    }
+}
+
+#[test] // a pass per line wanted would take minutes here
+fn a_large_file_is_read_in_one_pass() {
+    let item =
+        "- {model_name: m, litellm_params: {model: a.b, aws_region_name: us-east-1, timeout: 1}}\n";
+    let loaded =
+        load_files(&[("c.yaml", &format!("model_list:\n{}", item.repeat(2_000)))], &KEYS).unwrap();
+    let lines = |line: &dyn Fn(usize) -> usize| (0..2_000).all(|index| line(index) == index + 2);
+    assert!(lines(&|index| loaded.settings.deployments[index].line));
+    assert!(lines(&|index| loaded.warnings[index].line));
 }
