@@ -47,8 +47,11 @@ pub fn imf_fixdate(unix_s: u64) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (year, month, day) = civil_from_days(unix_s / DAY_S);
-    let weekday = DAYS.iter().cycle().nth((unix_s / DAY_S % 7) as usize).unwrap_or(&"");
-    let month = MONTHS.iter().nth(month.saturating_sub(1) as usize).unwrap_or(&"");
+    let nth = |names: &'static [&str], ordinal: u64| {
+        usize::try_from(ordinal).ok().and_then(|ordinal| names.get(ordinal))
+    };
+    let weekday = nth(&DAYS, unix_s / DAY_S % 7).unwrap_or(&"");
+    let month = nth(&MONTHS, month - 1).unwrap_or(&"");
     let second = unix_s % DAY_S;
     format!(
         "{weekday}, {day:02} {month} {year:04} {:02}:{:02}:{:02} GMT",

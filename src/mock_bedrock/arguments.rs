@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Milliseconds between the frames of a stream
     #[arg(long, default_value_t = 0)]
     pub frame_gap_ms: u64,
+    /// How to treat requests that ask for nothing else, such as 'delay_ms=50; close=idle'
+    #[arg(long, default_value = "")]
+    pub directives: String,
     /// Let everyone in: verify no signature
     #[arg(long)]
     pub no_verify: bool,
@@ -57,10 +60,18 @@ impl Arguments {
         self.ca_file.clone().unwrap_or_else(|| std::env::temp_dir().join("outcrop-mock-ca.pem"))
     }
 
-    /// The options of the `ordinal`-th region, without its name. Errors when the ports run out.
+    /// The options of the `ordinal`-th region, without its name. Errors when the ports run out or a
+    /// directive is unknown.
     fn options(&self, ordinal: usize, authority: Option<Arc<Authority>>) -> io::Result<Options> {
         let offset = u16::try_from(ordinal).ok().filter(|_| self.port > 0).unwrap_or(0);
         let port = self.port.checked_add(offset).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let mut answers = Directives {
+            frames: self.frames,
+            frame_gap_ms: self.frame_gap_ms,
+            ..Directives::default()
+        };
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        answers.amend(&self.directives).map_err(invalid)?;
         Ok(Options {
             listen: SocketAddr::new(self.host, port),
             tls: !self.plain_http,
@@ -72,11 +83,7 @@ impl Arguments {
             certificate: authority,
             names: vec![self.host.to_string()],
             verify_signatures: !self.no_verify,
-            answers: Directives {
-                frames: self.frames,
-                frame_gap_ms: self.frame_gap_ms,
-                ..Directives::default()
-            },
+            answers,
             threads: self.threads,
             log_max: 0,
             ..Options::default()
@@ -84,7 +91,8 @@ impl Arguments {
     }
 }
 
-/// Serves until SIGINT or SIGTERM. Errors: a port is taken, the CA's file cannot be written.
+/// Serves until SIGINT or SIGTERM. Errors: a port is taken, the CA's file cannot be
+/// written, a directive is unknown.
 pub fn run(arguments: Arguments) -> io::Result<()> {
     let authority =
         if arguments.plain_http { None } else { Some(Arc::new(Authority::generate()?)) };

@@ -201,6 +201,20 @@ enum Next {
 }
 
 impl Pace {
+    /// Content that never comes, and never ends.
+    pub fn stalled() -> Self {
+        Self {
+            frames: Rc::new([]),
+            per_write: 1,
+            first_gap: Duration::ZERO,
+            gap: Duration::ZERO,
+            gate: None,
+            cut: Some((0, Ending::Stall)),
+            sent: 0,
+            wait: Wait::Fresh,
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         let end = self.cut.map_or(self.frames.len(), |(after, _)| after.min(self.frames.len()));
         if self.sent == end {

@@ -149,6 +149,7 @@ impl Directives {
             "close" => self.cut = Some((place(value)?, Ending::Close)),
             "reset" => self.cut = Some((place(value)?, Ending::Reset)),
             "stall" if value == "head" => self.cut = Some((Place::BeforeHead, Ending::Stall)),
+            "stall" if value == "in_content" => self.cut = Some((Place::InContent, Ending::Stall)),
             "stall" => {
                 self.cut = Some((Place::AfterFrames(numbered("frames", value)?), Ending::Stall))
             }

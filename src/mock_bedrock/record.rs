@@ -79,6 +79,8 @@ pub struct Record {
     requests: AtomicU64,
     finished: AtomicU64,
     clients_gone: AtomicU64,
+    contents_broken: AtomicU64,
+    heads_refused: AtomicU64,
     frames_sent: AtomicU64,
     bytes_sent: AtomicU64,
     log: Mutex<VecDeque<Seen>>,
@@ -118,6 +120,16 @@ impl Record {
     /// Answers whose client went away before their end.
     pub fn clients_gone(&self) -> u64 {
         self.clients_gone.load(Relaxed)
+    }
+
+    /// Requests whose content broke off or was framed wrongly; they are in no other count.
+    pub fn contents_broken(&self) -> u64 {
+        self.contents_broken.load(Relaxed)
+    }
+
+    /// Request heads that hyper could not parse, and answered with 400; they are in no other count.
+    pub fn heads_refused(&self) -> u64 {
+        self.heads_refused.load(Relaxed)
     }
 
     /// Event-stream frames given to connections.
@@ -174,6 +186,14 @@ impl Record {
 
     pub(super) fn session_resumed(&self) {
         self.tls_resumed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn content_broken(&self) {
+        self.contents_broken.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn head_refused(&self) {
+        self.heads_refused.fetch_add(1, Relaxed);
     }
 
     pub(super) fn add_bytes(&self, bytes: usize) {

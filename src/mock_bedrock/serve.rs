@@ -89,8 +89,11 @@ async fn speak(socket: Socket, desk: &Rc<Desk>, ordinal: u64, orders: &Rc<Orders
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(io, service);
-    // An error is the client's leaving, its bad request (hyper has answered 400), or an order.
-    let _: Result<(), hyper::Error> = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    // Other errors are the client's leaving, or an order.
+    let outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    if outcome.is_err_and(|error| error.is_parse()) {
+        desk.shared.record.head_refused();
+    }
     connection.into_parts().io.into_inner().into_socket()
 }
 

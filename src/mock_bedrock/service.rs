@@ -13,7 +13,7 @@ use super::verify::{Presented, Verdict, Verifier};
 use super::{clock, frames};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -82,7 +82,8 @@ pub async fn serve(
     let (head, content) = request.into_parts();
     let asked = directives(&desk.shared, &head.headers);
     let early = asked.as_ref().is_ok_and(|asked| asked.early);
-    let received = if early { receive(None).await? } else { receive(Some(content)).await? };
+    let received = receive((!early).then_some(content)).await;
+    let received = received.inspect_err(|_| desk.shared.record.content_broken())?;
     let verdict = judge(&desk.shared, &head, &received, early);
     let target = target::parse(head.uri.path(), &desk.shared.base_path);
     let mut account =
@@ -114,6 +115,9 @@ pub async fn serve(
     let answer = answer.and_then(|answer| refused_on_request(&asked).map_or(Ok(answer), Err));
     let mut answer = answer.unwrap_or_else(|error| error_answer(&error, asked.retry_after));
     answer.fields.insert(HeaderName::from_static("x-amzn-requestid"), desk.request_id());
+    if asked.framing != Framing::Close {
+        answer.fields.insert(CONNECTION, HeaderValue::from_static("keep-alive")); // as Bedrock does
+    }
     if let Some(status) = asked.interim {
         orders.send_before(raw_answer::interim(status));
     }
@@ -254,6 +258,10 @@ fn express(
 ) -> Response<Content> {
     let afterwards = asked.cut.and_then(|(place, ending)| (place == Place::Idle).then_some(ending));
     if let Some((bytes, ending)) = raw_answer::render(&answer, asked, clock::now()) {
+        if ending == Some(Ending::Stall) {
+            orders.send_instead(bytes, ending);
+            return Response::new(Content::stream(Pace::stalled(), account, orders, None));
+        }
         let lies = asked.framing != Framing::Close || asked.cut.is_some();
         account.answered = if lies { Answered::Cut } else { Answered::Finished };
         orders.send_instead(bytes, ending);
