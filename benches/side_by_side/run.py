@@ -310,7 +310,9 @@ def output_of(*command):
 
 
 def commit():
-    name = output_of("git", "rev-parse", "--short=10", "HEAD") or "unknown"
+    name = output_of("git", "rev-parse", "--short=10", "HEAD")
+    if not name or not set(name) <= set("0123456789abcdef"):  # no repository, or git's complaint
+        return "unknown"
     return name + ("-dirty" if output_of("git", "status", "--porcelain", "-uno") else "")
 
 
