@@ -231,7 +231,7 @@ def write_lua(folder):
 
 def load(proxy, work, lua, seconds):
     url = f"http://127.0.0.1:{proxy.port}{work.target}"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", lua, url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", lua, url]
     output = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     lines = [line for line in output.stdout.splitlines() if line.startswith("JSON")]
     if output.returncode != 0 or not lines:
@@ -310,7 +310,9 @@ def output_of(*command):
 
 
 def commit():
-    name = output_of("git", "rev-parse", "--short=10", "HEAD") or "unknown"
+    name = output_of("git", "rev-parse", "--short=10", "HEAD")
+    if not name or not set(name) <= set("0123456789abcdef"):  # no repository, or git's complaint
+        return "unknown"
     return name + ("-dirty" if output_of("git", "status", "--porcelain", "-uno") else "")
 
 
