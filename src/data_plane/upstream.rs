@@ -32,6 +32,8 @@ pub struct Upstream {
     received: Buffer,
     /// What TLS made of what is to be sent.
     outgoing: Vec<u8>,
+    /// TLS said that nothing follows: the bytes that came along were shown first.
+    has_closed: bool,
     /// When it last became idle.
     pub idle_since: Instant,
     /// It carried a request before: then a close without an answer may be a race, not a failure.
@@ -139,6 +141,7 @@ impl Upstream {
             session,
             received,
             outgoing: Vec::new(),
+            has_closed: false,
             idle_since: clock::now(),
             is_reused: false,
         })
@@ -188,6 +191,9 @@ impl Upstream {
     /// What the kernel or TLS says; the connection is dead.
     pub async fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Arrival, TlsError> {
         loop {
+            if self.has_closed {
+                return Ok(Arrival::Ended { clean: true });
+            }
             let mut received = mem::take(&mut self.received);
             if received.is_empty() {
                 received.clear();
@@ -217,19 +223,18 @@ impl Upstream {
                 let outgoing = mem::take(&mut self.outgoing);
                 self.flush(outgoing).await?;
             }
-            match state {
-                Received::Closed if brought => return Ok(Arrival::More), // the close is seen again, next time
-                Received::Closed => return Ok(Arrival::Ended { clean: true }),
-                Received::Open if brought => return Ok(Arrival::More),
-                Received::Open => {} // a session ticket, or part of a record
+            self.has_closed = state == Received::Closed;
+            if brought {
+                return Ok(Arrival::More);
             }
+            // Nothing of the content: a session ticket, part of a record, or the close.
         }
     }
 
-    /// Whether bytes arrived that nobody asked for.
+    /// Whether something arrived that nobody asked for: bytes, or the end.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
-        !self.received.is_empty()
+        !self.received.is_empty() || self.has_closed
     }
 
     /// Whether an idle connection is still open and silent.
