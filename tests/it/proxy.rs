@@ -68,6 +68,7 @@ pub fn kernel_grants_io_uring(test: &str) -> bool {
 pub struct Deployment {
     name: String,
     model: String,
+    at: SocketAddr,
     endpoint: String,
     /// Further lines of `litellm_params`.
     params: String,
@@ -79,7 +80,7 @@ impl Deployment {
     pub fn to(address: SocketAddr) -> Self {
         let endpoint = format!("https://localhost:{}", address.port());
         let (name, model) = ("claude".to_owned(), format!("bedrock/{MODEL}"));
-        Self { name, model, endpoint, params: String::new(), id: None }
+        Self { name, model, at: address, endpoint, params: String::new(), id: None }
             .param("aws_access_key_id", "AKIAOUTCROPSTANDIN00")
             .param("aws_secret_access_key", "outcrop-stand-in-secret")
     }
@@ -87,6 +88,11 @@ impl Deployment {
     /// At a plain-text upstream.
     pub fn plain(address: SocketAddr) -> Self {
         Self { endpoint: format!("http://127.0.0.1:{}", address.port()), ..Self::to(address) }
+    }
+
+    /// Where its upstream listens.
+    pub fn address(&self) -> SocketAddr {
+        self.at
     }
 
     /// With another name.
@@ -121,7 +127,7 @@ impl Deployment {
     }
 
     fn yaml(&self) -> String {
-        let Self { name, model, endpoint, params, id } = self;
+        let Self { name, model, endpoint, params, id, .. } = self;
         let id =
             id.as_ref().map(|id| format!("    model_info:\n      id: \"{id}\"\n")).unwrap_or_default();
         format!(
