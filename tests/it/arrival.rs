@@ -167,8 +167,7 @@ fn kernel_bytes_max(name: &str) -> usize {
 fn a_slow_reader_stops_upstream_and_loses_nothing(driver: DriverChoice) {
     const OURS_MAX: usize = 1 << 20;
     const STILL: Duration = Duration::from_millis(250);
-    let held_max =
-        kernel_bytes_max("tcp_rmem") + 2 * kernel_bytes_max("tcp_wmem") + OURS_MAX;
+    let held_max = kernel_bytes_max("tcp_rmem") + 2 * kernel_bytes_max("tcp_wmem") + OURS_MAX;
     let upstream = ByHand::start();
     let proxy = Proxy::plain(driver, upstream.address());
     let mut client = Client::connect_with_buffer(proxy.address(), 4096);

@@ -81,8 +81,7 @@ impl Head {
 impl Answer {
     /// The content as JSON.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.content)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", String::from_utf8_lossy(&self.content)))
+        serde_json::from_slice(&self.content).expect("JSON")
     }
 
     /// It is one of the proxy's own errors: a shape that every AWS SDK can read.
@@ -249,13 +248,14 @@ impl Client {
         }
         let mut bytes = [0; 64 * 1024];
         match self.stream.read(&mut bytes) {
-            Ok(0) => self.end = Some(End::Cut),
-            Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {
                 self.end = Some(End::Reset);
             }
-            Err(error) => panic!("nothing came: {error}"),
+            received => match received.expect("bytes or an end, in time") {
+                0 => self.end = Some(End::Cut),
+                count => self.unread.extend_from_slice(&bytes[..count]),
+            },
         }
         self.end.is_none()
     }

@@ -35,7 +35,6 @@ mod licences;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]
-
 mod proxy;
 #[cfg(feature = "stand-in")]
 mod reuse;

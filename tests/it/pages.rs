@@ -64,7 +64,8 @@ fn models_are_listed_for_those_with_a_key(driver: DriverChoice) {
         assert_eq!((answer.head.status, answer.end), (200, End::Clean));
         answer.check_own();
         let json = answer.json();
-        let ids: Vec<_> = json["data"].as_array().expect("a list").iter().map(|it| &it["id"]).collect();
+        let ids: Vec<_> =
+            json["data"].as_array().expect("a list").iter().map(|it| &it["id"]).collect();
         assert_eq!(ids, ["claude", "a/\u{e9}:1"], "each group once, in the file's order");
         assert_eq!(json["data"][0]["object"], "model");
     }

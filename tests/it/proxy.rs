@@ -128,8 +128,10 @@ impl Deployment {
 
     fn yaml(&self) -> String {
         let Self { name, model, endpoint, params, id, .. } = self;
-        let id =
-            id.as_ref().map(|id| format!("    model_info:\n      id: \"{id}\"\n")).unwrap_or_default();
+        let id = id
+            .as_ref()
+            .map(|id| format!("    model_info:\n      id: \"{id}\"\n"))
+            .unwrap_or_default();
         format!(
             "  - model_name: \"{name}\"\n    litellm_params:\n      model: \"{model}\"\n      \
              aws_region_name: us-east-1\n      aws_bedrock_runtime_endpoint: \"{endpoint}\"\n{params}{id}"
@@ -176,12 +178,12 @@ impl Proxy {
         let config = config_file(driver, deployments, general);
         let ca = ca.map(|path| ("SSL_CERT_FILE", path.to_str().expect("a UTF-8 path")));
         let loaded = config::load(&config, &Environment::from_pairs(ca));
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let loaded = loaded.expect("a configuration without errors");
         assert!(loaded.warnings.is_empty(), "{:#?}", loaded.warnings);
         std::fs::remove_file(&config).expect("a file of ours");
         let bind = Bind { address: ([127, 0, 0, 1], 0).into(), reason: None };
         let running = supervisor::start(&loaded.settings, &bind, 1);
-        Self { running: running.unwrap_or_else(|error| panic!("{error}")) }
+        Self { running: running.expect("it starts") }
     }
 
     /// In front of plain-text upstreams of the test's own.

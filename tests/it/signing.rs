@@ -94,11 +94,7 @@ fn an_api_key_goes_as_a_bearer_token_and_nothing_is_signed(driver: DriverChoice)
     let key = "ABSKQmVkcm9ja0FQSUtleS10ZXN0+/=";
     let options = Options { api_keys: vec![key.to_owned()], ..Options::default() };
     let bearer = |it: Deployment| {
-        vec![
-            it.without("aws_access_key_id")
-                .without("aws_secret_access_key")
-                .param("api_key", key),
-        ]
+        vec![it.without("aws_access_key_id").without("aws_secret_access_key").param("api_key", key)]
     };
     let pair = Pair::with(driver, options, bearer, "");
     check(&pair, &[("claude".to_owned(), MODEL)], &Verdict::ApiKey, "");
