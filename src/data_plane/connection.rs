@@ -105,7 +105,7 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
         Poll::Pending if worker.is_draining() => Poll::Ready(false),
         Poll::Pending => Poll::Pending,
     });
-    timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), first).await.unwrap_or(false)
+    timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), pin!(first)).await.unwrap_or(false)
 }
 
 /// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
@@ -121,7 +121,7 @@ async fn linger(client: &Client<'_>) {
             dropped += count;
         }
         if !matches!(
-            timeout_at(deadline, client.inbox.receive(IDLE_BUFFER_BYTES)).await,
+            timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await,
             Ok(Ok(()))
         ) {
             return;
