@@ -115,11 +115,7 @@ async fn linger(client: &Client<'_>) {
     let deadline = clock::now() + Duration::from_millis(UNREAD_CONTENT_MS_MAX);
     let mut dropped = 0;
     while dropped <= UNREAD_CONTENT_BYTES_MAX {
-        if !client.inbox.is_empty() {
-            let count = client.inbox.with(<[u8]>::len);
-            client.inbox.consume(count);
-            dropped += count;
-        }
+        dropped += client.inbox.forget();
         if !matches!(
             timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await,
             Ok(Ok(()))

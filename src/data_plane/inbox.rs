@@ -150,6 +150,15 @@ impl Inbox {
         self.length.set(self.length.get() - count);
     }
 
+    /// Consumes all that is there, unless it is lent; returns how much that was.
+    pub fn forget(&self) -> usize {
+        let mut buffer = self.buffer.borrow_mut();
+        let count = buffer.filled().len();
+        buffer.clear();
+        self.length.set(self.length.get() - count);
+        count
+    }
+
     /// Whether no byte is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
