@@ -32,6 +32,8 @@ pub struct Upstream {
     received: Buffer,
     /// What TLS made of what is to be sent.
     outgoing: Vec<u8>,
+    /// TLS said that nothing follows.
+    is_closed: bool,
     /// When it last became idle.
     pub idle_since: Instant,
     /// It carried a request before: then a close without an answer may be a race, not a failure.
@@ -139,6 +141,7 @@ impl Upstream {
             session,
             received,
             outgoing: Vec::new(),
+            is_closed: false,
             idle_since: clock::now(),
             is_reused: false,
         })
@@ -187,7 +190,8 @@ impl Upstream {
     /// # Errors
     /// What the kernel or TLS says; the connection is dead.
     pub async fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Arrival, TlsError> {
-        loop {
+        // Said together with the last bytes; behind it only a FIN can come, which vouches for nothing.
+        while !self.is_closed {
             let mut received = mem::take(&mut self.received);
             if received.is_empty() {
                 received.clear();
@@ -217,19 +221,20 @@ impl Upstream {
                 let outgoing = mem::take(&mut self.outgoing);
                 self.flush(outgoing).await?;
             }
-            match state {
-                Received::Closed if brought => return Ok(Arrival::More), // the close is seen again, next time
-                Received::Closed => return Ok(Arrival::Ended { clean: true }),
-                Received::Open if brought => return Ok(Arrival::More),
-                Received::Open => {} // a session ticket, or part of a record
+            self.is_closed = state == Received::Closed;
+            if brought {
+                return Ok(Arrival::More);
             }
+            // Else a session ticket, part of a record, or the close.
         }
+        Ok(Arrival::Ended { clean: true })
     }
 
-    /// Whether bytes arrived that nobody asked for.
+    /// Whether something arrived behind the answer: bytes that nobody asked for, or TLS's word that
+    /// nothing follows. Either way the connection carries no other request.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
-        !self.received.is_empty()
+        self.is_closed || !self.received.is_empty()
     }
 
     /// Whether an idle connection is still open and silent.
