@@ -232,6 +232,7 @@ fn purpose<'s>(
     match target {
         Target::Page(page) => only_get(head.method).map(|()| Purpose::Page(page)),
         Target::Unknown => Err(Fault::UnknownTarget),
+        Target::Malformed => Err(Fault::BadRequest("The request target is no valid URI.")),
         Target::Model { .. } if head.method != "POST" => {
             Err(Fault::MethodNotAllowed { allow: "POST" })
         }
