@@ -3,12 +3,15 @@
 //! - [`tidy`]: the house rules that no compiler checks: layers, file lengths, who may name what.
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
+//! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`running`]: not a test: the binary from start to end, for those that need it.
 
 use std::io::Write as _;
 
 #[cfg(feature = "stand-in")]
 mod clients;
+#[cfg(feature = "stand-in")]
+mod hostile;
 mod licences;
 #[cfg(feature = "stand-in")]
 mod running;
