@@ -4,7 +4,7 @@
 use outcrop::mock_bedrock::{Authority, RawStep, RawUpstream};
 use std::sync::LazyLock;
 
-use super::rig::{Answer, End, KEY, MODEL, Proxy, SECRET, good, invoke};
+use super::rig::{Answer, EPOLL, End, KEY, MODEL, Proxy, SECRET, good, invoke};
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::generate().expect("a CA"));
 
@@ -18,7 +18,7 @@ fn play(is_tls: bool, script: Vec<RawStep>) -> (End, Option<Answer>, usize) {
     ];
     let authority = is_tls.then_some(&*AUTHORITY);
     let upstream = RawUpstream::start_each(authority, vec![script, well]).expect("it starts");
-    let proxy = Proxy::before(upstream.address(), authority, "");
+    let proxy = Proxy::before(upstream.address(), authority, if is_tls { "" } else { EPOLL });
     let mut client = proxy.client();
     client.send(&good());
     let first = client.answer();

@@ -1,7 +1,7 @@
 //! Answers given before the content was read (C10, C11, C13), pipelines (C5), HTTP/1.0 (C20), and requests
 //! cut into single bytes: the connection stays in step, or it closes.
 
-use super::rig::{INVOKE, KEY, Proxy, check_well, good, invoke, plain};
+use super::rig::{INVOKE, KEY, check_well, good, invoke, plain, plain_with};
 
 /// What hides in content: if it is ever executed, the stand-in has one request more.
 fn hidden() -> String {
@@ -70,8 +70,7 @@ fn large_or_broken_content_nobody_wants_ends_the_connection() {
 
 #[test]
 fn content_over_the_limit_is_refused_at_once() {
-    let stand_in = plain().0;
-    let proxy = Proxy::before(stand_in.address(), None, "  max_request_size_mb: 1\n");
+    let (stand_in, proxy) = plain_with("  max_request_size_mb: 1\n");
     let megabyte = "x".repeat(1024 * 1024);
     for (case, fields, content) in [
         ("10 GB announced", "Content-Length: 10000000000\r\n", ""),

@@ -1,6 +1,8 @@
 //! What the hostile tests stand on: the proxy in this process, in front of a stand-in or a script, and
 //! a client that sends bytes exactly as told and reads answers by rules of its own.
 
+#![expect(clippy::panic, reason = "fails a test, in words that say what the proxy sent")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Once;
@@ -24,6 +26,9 @@ pub const INVOKE: &str = "/bedrock/model/claude/invoke";
 pub const SECRET: &str = "outcrop-stand-in-secret";
 /// How long a client waits before it calls it a hang.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Added to a configuration: the other driver than the one that the kernel would get.
+pub const EPOLL: &str = "outcrop:\n  driver: epoll\n";
 
 /// Panics on the proxy's own threads, in this process.
 static CORE_PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -105,8 +110,13 @@ fn watch_for_panics() {
 
 /// A stand-in that speaks plain HTTP, and a proxy in front of it.
 pub fn plain() -> (StandIn, Proxy) {
+    plain_with("")
+}
+
+/// As [`plain`], with `settings` added to the configuration.
+pub fn plain_with(settings: &str) -> (StandIn, Proxy) {
     let stand_in = StandIn::start(Options { tls: false, ..Options::default() }).expect("it starts");
-    let proxy = Proxy::before(stand_in.address(), None, "");
+    let proxy = Proxy::before(stand_in.address(), None, settings);
     (stand_in, proxy)
 }
 

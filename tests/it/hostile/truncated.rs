@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rig::{End, check_well, good, invoke, plain};
+use super::rig::{EPOLL, End, check_well, good, invoke, plain, plain_with};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -51,7 +51,7 @@ fn a_client_that_leaves_frees_upstream() {
     for fault in ["stall=head", "gate; frames=8", "frames=100000; frame_gap_ms=1"] {
         for ahead in [0, 1, 40] {
             for resets in [false, true] {
-                let (stand_in, proxy) = plain();
+                let (stand_in, proxy) = plain_with(if ahead == 1 { EPOLL } else { "" });
                 stand_in.set_fault(fault).expect("a directive");
                 let mut client = proxy.client();
                 let stream =
