@@ -99,6 +99,7 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
     if !client.inbox.is_empty() {
         return !worker.is_draining();
     }
+    client.inbox.rest();
     let mut first = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
     let first = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(received) => Poll::Ready(received.is_ok()),
