@@ -92,6 +92,11 @@ async fn requests(client: &Client<'_>, worker: &Worker) {
             After::Gone => return,
         }
     }
+    // A drain began: what was sent ahead is not served, and must not turn our close into a reset that
+    // overtakes the last answer.
+    if !client.inbox.is_empty() {
+        linger(client).await;
+    }
 }
 
 /// Waits for a request's first byte. False if none will be taken.
