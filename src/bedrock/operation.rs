@@ -3,7 +3,10 @@
 //! The target is looked at raw, segment by segment, and matched exactly; the model's name alone is
 //! percent-decoded, once, by who looks it up. Nothing is normalised, so that no two readers of one
 //! target can disagree about it. What goes upstream is built from a deployment, never from this text.
+//! What is no URI is refused rather than passed on: the query goes upstream as it came.
 //! Source: the InvokeModel and Converse pages of the Bedrock API reference; LiteLLM's paths for health.
+
+use crate::wire::http1::head::is_host;
 
 /// A path below `/bedrock/model/` may hold anything but the action's own slash.
 const MODEL_PREFIX: &str = "/bedrock/model/";
@@ -69,13 +72,19 @@ pub enum Target<'t> {
     Page(Page),
     /// Nothing that we know.
     Unknown,
+    /// No URI: an authority without a host or with a user, or a query of other characters than RFC 3986's.
+    Malformed,
 }
 
 /// Reads an origin-form target, or an absolute-form one, whose authority is ignored (RFC 9112 §3.2.2:
 /// we serve one origin, whatever it is called).
 #[must_use]
 pub fn parse(target: &str) -> Target<'_> {
-    let (path, query) = origin_form(target).split_once('?').unwrap_or((origin_form(target), ""));
+    let Some(origin) = origin_form(target) else { return Target::Malformed };
+    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
+    if !is_query(query) {
+        return Target::Malformed;
+    }
     if let Some(rest) = path.strip_prefix(MODEL_PREFIX) {
         return match rest.rsplit_once('/') {
             Some((encoded_name, last)) if !encoded_name.is_empty() => {
@@ -95,17 +104,37 @@ pub fn parse(target: &str) -> Target<'_> {
     }
 }
 
-fn origin_form(target: &str) -> &str {
+/// Path and query; `None` if the authority in front of them is none (RFC 9110 §4.2.1, §4.2.4).
+fn origin_form(target: &str) -> Option<&str> {
     let scheme = ["http://", "https://"].iter().find(|scheme| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
-    match scheme {
-        Some(scheme) => {
-            let rest = &target[scheme.len()..];
-            rest.find(['/', '?']).map_or("/", |start| &rest[start..])
-        }
-        None => target,
+    let Some(scheme) = scheme else { return Some(target) };
+    let rest = &target[scheme.len()..];
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, origin) = rest.split_at(end);
+    is_host(authority.as_bytes()).then_some(if origin.is_empty() { "/" } else { origin })
+}
+
+/// `*( pchar / "/" / "?" )` (RFC 3986 §3.4).
+fn is_query(query: &str) -> bool {
+    let mut rest = query.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (b'%', [high, low, tail @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                tail
+            }
+            (byte, tail)
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(byte) =>
+            {
+                tail
+            }
+            _ => return false,
+        };
     }
+    true
 }
 
 #[cfg(test)]
@@ -173,5 +202,30 @@ mod tests {
         check("/v1/models?return_wildcard_routes=false", Target::Page(Page::Models));
         check("/health/readiness", Target::Page(Page::Readiness));
         check("/health/liveness", Target::Page(Page::Liveliness));
+    }
+    #[test]
+    fn what_is_no_uri_is_malformed() {
+        for target in [
+            "http:///bedrock/model/claude/invoke",
+            "http://",
+            "http://user@host/v1/models",
+            "http://host:port/v1/models",
+            "https://ho st/v1/models",
+            "http://[::1/v1/models",
+            "http://host#/v1/models",
+            "/bedrock/model/claude/invoke?a#b",
+            "/bedrock/model/claude/invoke?a=%",
+            "/bedrock/model/claude/invoke?%4",
+            "/bedrock/model/claude/invoke?%zz",
+            "/v1/models?<script>",
+            "/x?a|b",
+            "/x?\"",
+        ] {
+            check(target, Target::Malformed);
+        }
+        for query in ["", "a", "a=b&c=%0d%0A", "/../?", "-._~!$&'()*+,;=:@"] {
+            let target = format!("/bedrock/model/claude/invoke?{query}");
+            check(&target, Target::Model { encoded_name: "claude", action: Action::Invoke, query });
+        }
     }
 }

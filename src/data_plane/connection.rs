@@ -92,6 +92,11 @@ async fn requests(client: &Client<'_>, worker: &Worker) {
             After::Gone => return,
         }
     }
+    // A drain began: what was sent ahead is not served, and must not turn our close into a reset that
+    // overtakes the last answer.
+    if !client.inbox.is_empty() {
+        linger(client).await;
+    }
 }
 
 /// Waits for a request's first byte. False if none will be taken.
@@ -99,6 +104,7 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
     if !client.inbox.is_empty() {
         return !worker.is_draining();
     }
+    client.inbox.rest();
     let mut first = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
     let first = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(received) => Poll::Ready(received.is_ok()),

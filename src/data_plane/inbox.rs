@@ -175,4 +175,33 @@ impl Inbox {
         other.extend(buffer.filled());
         Some(mem::replace(&mut *buffer, other))
     }
+
+    /// Frees the room that a large head, or requests sent ahead, needed: an idle connection is cheap.
+    pub fn rest(&self) {
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.is_empty() && buffer.storage().capacity() > 2 * IDLE_BUFFER_BYTES {
+            *buffer = Buffer::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_keeps_no_large_buffer() {
+        let inbox = Inbox::default();
+        let capacity = || inbox.buffer.borrow().storage().capacity();
+        for (bytes, is_kept) in [(IDLE_BUFFER_BYTES, true), (HEAD_BYTES_MAX, false)] {
+            inbox.take_back(Buffer::with_capacity(bytes));
+            inbox.buffer.borrow_mut().extend(b"GET");
+            inbox.length.set(3);
+            inbox.rest();
+            assert!(capacity() >= bytes, "not while it holds something");
+            inbox.consume(3);
+            inbox.rest();
+            assert_eq!(capacity() >= bytes, is_kept, "{bytes}");
+        }
+    }
 }

@@ -200,7 +200,8 @@ pub fn judge<'s>(
     };
     Ok(Intake {
         expects_continue: matches!(expectation, Ok(Expectation::Continue)),
-        keeps_alive: framing::keeps_alive(head.version, &head.fields),
+        // What a client sends behind CONNECT it may already send into the tunnel.
+        keeps_alive: head.method != "CONNECT" && framing::keeps_alive(head.version, &head.fields),
         version: head.version,
         is_head: head.method == "HEAD",
         call_id: CallId::new(head.fields.get("x-litellm-call-id"), random),
@@ -216,6 +217,9 @@ fn purpose<'s>(
     name: &mut Vec<u8>,
     forwarded: &mut Forwarded,
 ) -> Result<Purpose<'s>, Fault> {
+    if head.method == "CONNECT" {
+        return Err(Fault::MethodNotAllowed { allow: "GET, HEAD, POST" });
+    }
     let target = operation::parse(head.target);
     if let Target::Page(page @ (Page::Liveliness | Page::Readiness)) = target {
         return only_get(head.method).map(|()| Purpose::Page(page));
@@ -228,6 +232,7 @@ fn purpose<'s>(
     match target {
         Target::Page(page) => only_get(head.method).map(|()| Purpose::Page(page)),
         Target::Unknown => Err(Fault::UnknownTarget),
+        Target::Malformed => Err(Fault::BadRequest("The request target is no valid URI.")),
         Target::Model { .. } if head.method != "POST" => {
             Err(Fault::MethodNotAllowed { allow: "POST" })
         }

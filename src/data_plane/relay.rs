@@ -12,10 +12,11 @@ use crate::{
         connection::Client,
         intake::Intake,
         outflow::{ClientFraming, Outflow},
+        reply,
         upstream::{Arrival, Upstream, within_answer_time},
     },
     limits::{CLIENT_STALL_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX},
-    net::{runtime::Elapsed, tls::TlsError},
+    net::{clock, runtime::Elapsed, tls::TlsError},
     wire::http1::{
         emit::{self, ConnectionOptions},
         framing::{self, Framing},
@@ -176,6 +177,10 @@ fn accept(
         }
         (ClientFraming::Chunked, _) => emit::field(out, "transfer-encoding", b"chunked"),
         _ => {}
+    }
+    if head.fields.get("date").is_none() {
+        // RFC 9110 §6.6.1; SDKs compute their clock's skew from it.
+        reply::write_date(clock::unix_now(), out);
     }
     emit::field(out, "x-litellm-call-id", intake.call_id.as_bytes());
     emit::field(out, "x-litellm-model-id", context.deployment_id.as_bytes());

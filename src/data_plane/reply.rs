@@ -68,12 +68,17 @@ pub fn write_page(
 
 /// The fields that all answers of ours have, and the blank line.
 fn write_end(frame: &Frame<'_>, content_length: usize, out: &mut Vec<u8>) {
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(frame.now.0));
     emit::field(out, "content-type", b"application/json");
     emit::number_field(out, "content-length", content_length as u64);
-    emit::field(out, "date", date.as_bytes());
+    write_date(frame.now, out);
     emit::field(out, "x-amzn-requestid", frame.call_id.as_bytes());
     emit::field(out, "x-litellm-call-id", frame.call_id.as_bytes());
     emit::field(out, "connection", if frame.keeps_alive { b"keep-alive" } else { b"close" });
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the `date` field.
+pub fn write_date(now: UnixSeconds, out: &mut Vec<u8>) {
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now.0));
+    emit::field(out, "date", date.as_bytes());
 }

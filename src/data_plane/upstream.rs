@@ -33,8 +33,8 @@ pub struct Upstream {
     received: Buffer,
     /// What TLS made of what is to be sent.
     outgoing: Vec<u8>,
-    /// TLS said that nothing follows: the bytes that came along were shown first.
-    has_closed: bool,
+    /// TLS said that nothing follows.
+    is_closed: bool,
     /// When it last became idle.
     pub idle_since: Instant,
     /// It carried a request before: then a close without an answer may be a race, not a failure.
@@ -142,7 +142,7 @@ impl Upstream {
             session,
             received,
             outgoing: Vec::new(),
-            has_closed: false,
+            is_closed: false,
             idle_since: clock::now(),
             is_reused: false,
         }))
@@ -191,10 +191,8 @@ impl Upstream {
     /// # Errors
     /// What the kernel or TLS says; the connection is dead.
     pub async fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Arrival, TlsError> {
-        loop {
-            if self.has_closed {
-                return Ok(Arrival::Ended { clean: true });
-            }
+        // Said together with the last bytes; behind it only a FIN can come, which vouches for nothing.
+        while !self.is_closed {
             let mut received = mem::take(&mut self.received);
             if received.is_empty() {
                 received.clear();
@@ -224,18 +222,20 @@ impl Upstream {
                 let outgoing = mem::take(&mut self.outgoing);
                 self.flush(outgoing).await?;
             }
-            self.has_closed = state == Received::Closed;
+            self.is_closed = state == Received::Closed;
             if brought {
                 return Ok(Arrival::More);
             }
-            // Nothing of the content: a session ticket, part of a record, or the close.
+            // Else a session ticket, part of a record, or the close.
         }
+        Ok(Arrival::Ended { clean: true })
     }
 
-    /// Whether something arrived that nobody asked for: bytes, or the end.
+    /// Whether something arrived behind the answer: bytes that nobody asked for, or TLS's word that
+    /// nothing follows. Either way the connection carries no other request.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
-        !self.received.is_empty() || self.has_closed
+        self.is_closed || !self.received.is_empty()
     }
 
     /// Whether an idle connection is still open and silent.

@@ -13,6 +13,7 @@
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
+//! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
 //!   process, and a client that sees what others hide.
@@ -27,6 +28,8 @@ mod clients;
 mod content;
 #[cfg(feature = "stand-in")]
 mod cuts;
+#[cfg(feature = "stand-in")]
+mod hostile;
 #[cfg(feature = "stand-in")]
 mod http;
 #[cfg(feature = "stand-in")]

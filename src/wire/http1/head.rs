@@ -14,6 +14,7 @@ use std::mem::MaybeUninit;
 use memchr::memchr_iter;
 
 use super::strict;
+pub use super::strict::is_host;
 use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 
 /// The versions spoken here.
@@ -236,7 +237,7 @@ fn check_host(version: Version, fields: &Fields<'_, '_>) -> Result<(), HeadError
         (None, _) if version == Version::Http10 => Ok(()),
         (None, _) => Err(HeadError::Malformed("no host")),
         (Some(_), Some(_)) => Err(HeadError::Malformed("more than one host")),
-        (Some(host), None) if strict::is_host(host) => Ok(()),
+        (Some(host), None) if is_host(host) => Ok(()),
         (Some(_), None) => Err(HeadError::Malformed("invalid host")),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn answer(input: &[u8]) -> Result<(), Stop> {
 
 /// Whether `value` is a Host field's: `uri-host [ ":" port ]` (RFC 9110 §7.2), not empty, since an
 /// http URI with an empty host is to be refused (§4.2.1).
-pub(super) fn is_host(value: &[u8]) -> bool {
+pub fn is_host(value: &[u8]) -> bool {
     let (host, port) = if value.first() == Some(&b'[') {
         let Some(end) = value.iter().position(|byte| *byte == b']') else { return false };
         let literal = &value[1..end];
