@@ -71,19 +71,19 @@ pub struct PreparedPath {
     pub canonical: Vec<u8>,
 }
 
-/// What a deployment's requests are authenticated with. Its `Debug` shows no secret.
+/// What proves to AWS who asks. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// Signs each request.
+    /// An access key: each request is signed (SigV4).
     SigV4 {
-        /// Public part.
+        /// Public half; visible ASCII without `/` and `,`, which delimit it in `Authorization`.
         access_key_id: String,
-        /// Secret part.
+        /// Visible ASCII.
         secret_access_key: Secret,
-        /// Of temporary credentials.
+        /// Of a temporary credential; visible ASCII.
         session_token: Option<Secret>,
     },
-    /// A Bedrock API key, sent as a bearer token.
+    /// A Bedrock API key, sent as `Authorization: Bearer`; visible ASCII.
     ApiKey(Secret),
 }
 

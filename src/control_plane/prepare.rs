@@ -7,7 +7,7 @@ use super::{
     config::{self, Settings},
 };
 use crate::{
-    boundary::snapshot::{Credential, Deployment, Endpoint, Snapshot, next_generation},
+    boundary::snapshot::{Deployment, Endpoint, Snapshot, next_generation},
     policy::{auth::Keys, balance::Group, route::Routes},
 };
 
@@ -63,12 +63,6 @@ pub fn snapshot(settings: &Settings, endpoints: &mut Endpoints) -> Snapshot {
 }
 
 fn deployment(settings: &config::Deployment, endpoints: &mut Endpoints) -> Deployment {
-    let credential = match settings.credential.clone() {
-        config::Credential::ApiKey(key) => Credential::ApiKey(key),
-        config::Credential::SigV4 { access_key_id, secret_access_key, session_token } => {
-            Credential::SigV4 { access_key_id, secret_access_key, session_token }
-        }
-    };
     let place = &settings.endpoint;
     Deployment::new(
         settings.id.clone(),
@@ -76,6 +70,6 @@ fn deployment(settings: &config::Deployment, endpoints: &mut Endpoints) -> Deplo
         &settings.bedrock_model_id,
         &place.base_path,
         endpoints.of(place),
-        credential,
+        settings.credential.clone(),
     )
 }

@@ -6,7 +6,8 @@
 use super::document::Node;
 use super::environment::Environment;
 use super::problem::Problems;
-use super::settings::{Credential, CredentialSource};
+use super::settings::CredentialSource;
+use crate::boundary::snapshot::Credential;
 use crate::secret::Secret;
 
 const KEY_ID: &str = "aws_access_key_id";

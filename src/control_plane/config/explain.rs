@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::settings::{Credential, CredentialSource, Deployment, DriverChoice, Loaded, Settings};
+use super::settings::{CredentialSource, Deployment, DriverChoice, Loaded, Settings};
+use crate::boundary::snapshot::Credential;
 
 /// An id shorter than this would be shown nearly whole by its two ends.
 const SHOWN_KEY_ID_BYTES_MIN: usize = 16;

@@ -7,7 +7,8 @@ use ring::digest;
 
 use super::document::Node;
 use super::problem::{Place, Problems};
-use super::settings::{Credential, Deployment};
+use super::settings::Deployment;
+use crate::boundary::snapshot::Credential;
 
 /// Answers carry the id in a field.
 const ID_BYTES_MAX: usize = 256;

@@ -32,13 +32,12 @@ mod tests;
 mod weight;
 mod yaml;
 
+pub use crate::boundary::snapshot::Credential;
 pub use crate::secret::Secret;
 pub use environment::Environment;
 pub use explain::explain;
 pub use problem::{Problem, Severity};
-pub use settings::{
-    Credential, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded, Settings,
-};
+pub use settings::{CredentialSource, Deployment, DriverChoice, Endpoint, Loaded, Settings};
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.
 ///

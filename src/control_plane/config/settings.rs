@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use crate::boundary::snapshot::Credential;
 use crate::secret::Secret;
 
 /// A configuration that holds no error.
@@ -104,22 +105,6 @@ impl Endpoint {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority(), self.base_path)
     }
-}
-
-/// What proves to AWS who asks.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// An access key: each request is signed (SigV4).
-    SigV4 {
-        /// Public half; visible ASCII without `/` and `,`, which delimit it in `Authorization`.
-        access_key_id: String,
-        /// Visible ASCII.
-        secret_access_key: Secret,
-        /// Of a temporary credential; visible ASCII.
-        session_token: Option<Secret>,
-    },
-    /// A Bedrock API key, sent as `Authorization: Bearer`; visible ASCII.
-    ApiKey(Secret),
 }
 
 /// Where a [`Credential`] came from.
