@@ -38,6 +38,8 @@ pub enum RawStep {
     PauseMs(u64),
     /// Ends the connection: close_notify, FIN.
     Close,
+    /// Ends the connection: FIN alone, as whoever sits in between could forge it.
+    Truncate,
     /// Ends the connection: RST.
     Reset,
     /// Does nothing more until the client closes.
@@ -152,6 +154,7 @@ async fn play(
             }
             RawStep::PauseMs(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
             RawStep::Close => break,
+            RawStep::Truncate => return Ok(()), // dropped without a word of TLS's
             RawStep::Reset => {
                 socket.reset_on_close();
                 return Ok(());

@@ -1,7 +1,7 @@
 //! An upstream that breaks off, or cannot be reached or trusted: never a clean end for half an answer.
 
 use outcrop::control_plane::config::DriverChoice;
-use outcrop::mock_bedrock::{Authority, Options, StandIn};
+use outcrop::mock_bedrock::{Authority, Options, RawStep, RawUpstream, StandIn};
 
 use crate::http::{End, request};
 use crate::proxy::{
@@ -14,6 +14,7 @@ under_both_drivers!(
     after_the_head_the_client_sees_a_cut,
     an_old_client_sees_a_reset,
     a_cut_in_chunks_or_in_their_frame_is_seen,
+    an_end_that_tls_does_not_vouch_for_is_a_cut,
     an_answer_that_is_not_http_is_an_error,
     interim_answers_are_passed_over,
     an_early_answer_counts,
@@ -141,6 +142,25 @@ fn a_cut_in_chunks_or_in_their_frame_is_seen(driver: DriverChoice) {
     drop(hand);
     let answer = client.answer();
     assert_eq!((answer.content.as_slice(), answer.end), (&b"hello"[..], End::Clean));
+}
+
+/// Content that lasts until the close: whoever sits in between can forge a FIN, and no close_notify.
+fn an_end_that_tls_does_not_vouch_for_is_a_cut(driver: DriverChoice) {
+    let authority = Authority::generate().expect("a CA");
+    let ca = crate::running::scratch(&format!("vouching-ca-{}.pem", free_port()));
+    authority.write_pem(&ca).expect("a writable target/tmp");
+    let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello".to_vec();
+    let old = STREAM.replace("HTTP/1.1", "HTTP/1.0");
+    for (ending, is_whole) in [(RawStep::Close, true), (RawStep::Truncate, false)] {
+        let script = vec![RawStep::ReadRequest, RawStep::Write(answer.clone()), ending];
+        let upstream = RawUpstream::start(Some(&authority), script).expect("an upstream");
+        let proxy = Proxy::start(driver, Some(&ca), &[Deployment::to(upstream.address())], "");
+        for line in [STREAM, &old] {
+            let answer = proxy.connect().ask(request(line, BEARER, b"{}"));
+            assert_eq!(answer.end == End::Clean, is_whole, "{line}: {:?}", answer.end);
+            assert!(!is_whole || answer.content == b"hello");
+        }
+    }
 }
 
 fn an_answer_that_is_not_http_is_an_error(driver: DriverChoice) {

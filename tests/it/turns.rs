@@ -161,6 +161,16 @@ fn content_that_came_already_gets_no_100(driver: DriverChoice) {
     let answer = client.head().expect("a head");
     assert_eq!(answer.status, 200);
     assert_eq!(client.content(&answer, &mut Vec::new()), End::Clean);
+    // Nor does content of which a part came already: its client did not wait.
+    let (head, content) = in_two("", b"{}");
+    client.send([head, b"{".to_vec()].concat());
+    // One core: when it has answered somebody else, it has read this, too.
+    let page = "GET /health/liveliness HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(pair.proxy.connect().ask(page).head.status, 200);
+    client.send(&content[1..]);
+    let answer = client.head().expect("a head");
+    assert_eq!(answer.status, 200);
+    assert_eq!(client.content(&answer, &mut Vec::new()), End::Clean);
     // A client of HTTP/1.0 would not know what to make of it (RFC 9110 §10.1.1).
     let (head, content) = in_two("", b"{}");
     let old = String::from_utf8(head).expect("ASCII").replace("HTTP/1.1", "HTTP/1.0");
