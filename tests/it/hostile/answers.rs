@@ -210,16 +210,6 @@ fn surplus_bytes_poison_nothing() {
             assert_eq!(second.expect("kept").content, b"well", "{answer} TLS: {is_tls}");
         }
     }
-    // An answer in one piece, and an unasked one on the idle connection after it.
-    let script = vec![
-        RawStep::ReadRequest,
-        RawStep::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
-        RawStep::Write(evil.into()),
-        RawStep::Stall,
-    ];
-    let (first, second, _) = play(false, script);
-    assert_eq!(first.whole("first").content, b"{}");
-    assert_eq!(second.expect("kept").content, b"well");
 }
 
 #[test]
