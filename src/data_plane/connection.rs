@@ -111,7 +111,7 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
         Poll::Pending if worker.is_draining() => Poll::Ready(false),
         Poll::Pending => Poll::Pending,
     });
-    timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), first).await.unwrap_or(false)
+    timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), pin!(first)).await.unwrap_or(false)
 }
 
 /// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
@@ -121,13 +121,12 @@ async fn linger(client: &Client<'_>) {
     let deadline = clock::now() + Duration::from_millis(UNREAD_CONTENT_MS_MAX);
     let mut dropped = 0;
     while dropped <= UNREAD_CONTENT_BYTES_MAX {
-        // First wait, then look: the bytes of a head that came too slowly are lent to a receive.
-        let received = timeout_at(deadline, client.inbox.receive(IDLE_BUFFER_BYTES)).await;
-        if received != Ok(Ok(())) {
+        dropped += client.inbox.forget();
+        if !matches!(
+            timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await,
+            Ok(Ok(()))
+        ) {
             return;
         }
-        let count = client.inbox.with(<[u8]>::len);
-        client.inbox.consume(count);
-        dropped += count;
     }
 }

@@ -6,7 +6,10 @@
 //!                           → connect or reuse → sign, send → answer's head → relay content
 //! ```
 
-use std::{time::Duration, time::Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use ring::digest::{Context, SHA256};
 
@@ -144,7 +147,7 @@ async fn read_head<'s>(
         }
         let deadline =
             *deadline.get_or_insert_with(|| clock::now() + Duration::from_millis(HEAD_MS_MAX));
-        match timeout_at(deadline, client.inbox.receive(IDLE_BUFFER_BYTES)).await {
+        match timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await {
             Ok(Ok(())) => {}
             Ok(Err(_gone)) => return Err(Early::Gone),
             Err(_elapsed) => return Err(Fault::RequestTimeout.into()),
@@ -197,7 +200,7 @@ async fn read_content(
         }
         match timeout(
             Duration::from_millis(CONTENT_IDLE_MS_MAX),
-            client.inbox.receive(FLOW_BUFFER_BYTES / 2),
+            pin!(client.inbox.receive(FLOW_BUFFER_BYTES / 2)),
         )
         .await
         {
@@ -259,7 +262,8 @@ async fn operate(
             Some(upstream) => upstream,
             None => match client
                 .inbox
-                .unless_gone(Upstream::connect(endpoint, &worker.tls, &worker.spares))
+                // Boxed: rare, and its state is larger than all the rest of an exchange.
+                .unless_gone(Box::pin(Upstream::connect(endpoint, &worker.tls, &worker.spares)))
                 .await
             {
                 Err(_gone) => return After::Gone,
@@ -320,7 +324,7 @@ async fn attempt(
         answer.upstream_keeps_alive &= sent.is_ok();
         Ok(answer)
     };
-    client.inbox.unless_gone(exchange).await
+    client.inbox.unless_gone(pin!(exchange)).await
 }
 
 /// Relays the content, and keeps the upstream connection if it can be used again.
@@ -329,7 +333,7 @@ async fn relay(
     worker: &Worker,
     scratch: &mut Scratch,
     operation: &Operation<'_>,
-    mut upstream: Upstream,
+    mut upstream: Box<Upstream>,
     mut answer: Answer,
 ) -> After {
     let deployment = &operation.snapshot.deployments[operation.index];
@@ -415,7 +419,7 @@ async fn discard_content(client: &Client<'_>, framing: Framing) -> bool {
     while !reader.is_done() {
         if client.inbox.is_empty()
             && !matches!(
-                timeout_at(deadline, client.inbox.receive(IDLE_BUFFER_BYTES)).await,
+                timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await,
                 Ok(Ok(()))
             )
         {

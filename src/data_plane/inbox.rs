@@ -14,7 +14,7 @@ use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     mem,
-    pin::pin,
+    pin::Pin,
     task::Poll,
 };
 
@@ -109,14 +109,14 @@ impl Inbox {
         .await
     }
 
-    /// `future`, unless the client goes away first; then `future` is dropped.
+    /// `future`, unless the client goes away first; then the caller drops `future`, and so kills the
+    /// connections that it used. Takes a pinned reference, as [`crate::net::runtime::timeout`] does.
     ///
     /// # Errors
     /// [`Gone`].
-    pub async fn unless_gone<F: Future>(&self, future: F) -> Result<F::Output, Gone> {
-        let mut future = pin!(future);
+    pub async fn unless_gone<F: Future + Unpin>(&self, mut future: F) -> Result<F::Output, Gone> {
         poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
                 return Poll::Ready(Ok(output));
             }
             if self.has_ended.get() {
@@ -148,6 +148,15 @@ impl Inbox {
     pub fn consume(&self, count: usize) {
         self.buffer.borrow_mut().consume(count);
         self.length.set(self.length.get() - count);
+    }
+
+    /// Consumes all that is there, unless it is lent; returns how much that was.
+    pub fn forget(&self) -> usize {
+        let mut buffer = self.buffer.borrow_mut();
+        let count = buffer.filled().len();
+        buffer.clear();
+        self.length.set(self.length.get() - count);
+        count
     }
 
     /// Whether no byte is there.

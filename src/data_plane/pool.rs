@@ -16,12 +16,12 @@ use crate::{
 #[derive(Default)]
 pub struct Pool {
     /// By the endpoint's index; the newest at the back.
-    idle: RefCell<Vec<VecDeque<Upstream>>>,
+    idle: RefCell<Vec<VecDeque<Box<Upstream>>>>,
 }
 
 impl Pool {
     /// An idle connection to the endpoint that is open and silent, if there is one.
-    pub fn take(&self, endpoint: usize, now: Instant, spares: &Spares) -> Option<Upstream> {
+    pub fn take(&self, endpoint: usize, now: Instant, spares: &Spares) -> Option<Box<Upstream>> {
         loop {
             let mut upstream = self.idle.borrow_mut().get_mut(endpoint)?.pop_back()?;
             if !is_expired(&upstream, now) && upstream.is_quiet() {
@@ -32,7 +32,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer is whole.
-    pub fn give(&self, endpoint: usize, mut upstream: Upstream, spares: &Spares) {
+    pub fn give(&self, endpoint: usize, mut upstream: Box<Upstream>, spares: &Spares) {
         upstream.rest(spares);
         let mut idle = self.idle.borrow_mut();
         if idle.len() <= endpoint {

@@ -3,7 +3,7 @@
 //! One receive upstream, one send to the client, in turn: so at most one receive's bytes are ours to
 //! hold, and a client that does not read stops us from reading.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use crate::{
     bedrock::fault::Fault,
@@ -103,7 +103,7 @@ pub async fn receive_head(
             Head::Partial => {}
         }
         let mut sink = |bytes: &[u8]| answer.extend_from_slice(bytes);
-        let ended = match within_answer_time(upstream.receive(&mut sink)).await {
+        let ended = match within_answer_time(pin!(upstream.receive(&mut sink))).await {
             Err(Elapsed) => return Err(NoAnswer::TimedOut),
             Ok(Ok(Arrival::More)) => continue,
             Ok(Ok(Arrival::Ended { .. })) => {
@@ -241,9 +241,12 @@ pub async fn relay_content(
             return Relayed::Whole;
         }
         flow.begin(out);
-        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
-        let arrival = within_answer_time(upstream.receive(&mut sink));
-        match client.inbox.unless_gone(arrival).await {
+        let arrived = {
+            let mut sink = |bytes: &[u8]| flow.push(bytes, out);
+            let arrival = pin!(upstream.receive(&mut sink));
+            client.inbox.unless_gone(pin!(within_answer_time(arrival))).await
+        };
+        match arrived {
             Err(_gone) => return Relayed::ClientGone,
             Ok(Err(Elapsed)) => return Relayed::Cut("it was silent for too long"),
             Ok(Ok(Ok(Arrival::More))) => {}

@@ -98,7 +98,7 @@ impl Upstream {
         endpoint: &Endpoint,
         tls: &ClientTls,
         spares: &Spares,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Box<Self>, ConnectError> {
         let deadline = clock::now() + Duration::from_millis(CONNECT_MS_MAX);
         let addresses = endpoint.addresses();
         let mut failure = ConnectError::Unresolved;
@@ -106,12 +106,12 @@ impl Upstream {
             let is_last = tried + 1 == addresses.len();
             let own = clock::now()
                 + Duration::from_millis(if is_last { CONNECT_MS_MAX } else { ADDRESS_MS_MAX });
-            match timeout_at(deadline.min(own), Socket::connect(*address)).await {
+            match timeout_at(deadline.min(own), pin!(Socket::connect(*address))).await {
                 Err(_elapsed) => failure = ConnectError::TimedOut,
                 Ok(Err(error)) => failure = ConnectError::Io(error),
                 Ok(Ok(socket)) => {
-                    let secured =
-                        timeout_at(deadline, Self::secure(socket, endpoint, tls, spares)).await;
+                    let secured = pin!(Self::secure(socket, endpoint, tls, spares));
+                    let secured = timeout_at(deadline, secured).await;
                     return secured.unwrap_or(Err(ConnectError::TimedOut));
                 }
             }
@@ -127,7 +127,7 @@ impl Upstream {
         endpoint: &Endpoint,
         tls: &ClientTls,
         spares: &Spares,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Box<Self>, ConnectError> {
         let mut received = spares.take_buffer();
         let session = if endpoint.tls {
             let peer = PeerName::new(&endpoint.host).map_err(ConnectError::Tls)?;
@@ -138,7 +138,7 @@ impl Upstream {
         } else {
             None
         };
-        Ok(Self {
+        Ok(Box::new(Self {
             socket,
             session,
             received,
@@ -146,7 +146,7 @@ impl Upstream {
             is_closed: false,
             idle_since: clock::now(),
             is_reused: false,
-        })
+        }))
     }
 
     /// Sends a request: its head, and its content behind it. Small ones leave as one record. What an
@@ -260,7 +260,7 @@ impl Upstream {
     }
 
     /// Ends a connection that will not be used again: its buffer goes back.
-    pub fn retire(mut self, spares: &Spares) {
+    pub fn retire(mut self: Box<Self>, spares: &Spares) {
         spares.give_buffer(mem::take(&mut self.received));
     }
 }
@@ -310,6 +310,6 @@ fn io_error(error: TlsError) -> io::Error {
 ///
 /// # Errors
 /// When it was silent for longer.
-pub async fn within_answer_time<F: Future>(future: F) -> Result<F::Output, Elapsed> {
+pub async fn within_answer_time<F: Future + Unpin>(future: F) -> Result<F::Output, Elapsed> {
     timeout(Duration::from_millis(crate::limits::ANSWER_IDLE_MS_MAX), future).await
 }

@@ -190,7 +190,7 @@ impl Verifier {
         let url = format!("https://{host}{}", request.target);
         let signed = claim.signed_headers.iter().flat_map(|name| {
             let values = request.fields.get_all(*name).iter();
-            values.filter_map(move |value| Some((*name, value.to_str().ok()?)))
+            values.filter_map(move |value| Some((*name, str::from_utf8(value.as_bytes()).ok()?)))
         });
         let body = SignableBody::Precomputed(request.content_sha256.to_owned());
         let signable =

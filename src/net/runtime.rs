@@ -137,12 +137,17 @@ pub struct Elapsed;
 
 /// `future`'s output, unless `duration` passes first.
 ///
+/// Takes a pinned reference, as from `pin!`: a future given by value would lie twice in the state of
+/// every function it passes through, and a connection's state is what an idle client costs us.
 /// A read or write inside is cancelled when dropped; its connection must not be used again, since the
 /// kernel may have moved bytes that nobody saw.
 ///
 /// # Errors
 /// [`Elapsed`] when the time was up.
-pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
+pub async fn timeout<F: Future + Unpin>(
+    duration: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     monoio::time::timeout(duration, future).await.map_err(|_| Elapsed)
 }
 
@@ -150,7 +155,10 @@ pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Outp
 ///
 /// # Errors
 /// [`Elapsed`] when the moment came first.
-pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
+pub async fn timeout_at<F: Future + Unpin>(
+    deadline: Instant,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     monoio::time::timeout_at(deadline.into(), future).await.map_err(|_| Elapsed)
 }
 

@@ -14,6 +14,7 @@ use std::{
     mem::MaybeUninit,
     net::{Shutdown, SocketAddr},
     os::fd::{AsRawFd, BorrowedFd},
+    pin::pin,
     time::Duration,
 };
 
@@ -157,7 +158,7 @@ impl Socket {
             let end = bytes.len();
             // SAFETY: as in `receive`; reads and writes of a stream are independent.
             let operation = unsafe { &mut *self.0.get() }.write(bytes.slice(from..end));
-            match super::runtime::timeout(stall, operation).await {
+            match super::runtime::timeout(stall, pin!(operation)).await {
                 // The bytes stay with the cancelled operation until the kernel is done with them.
                 Err(super::runtime::Elapsed) => {
                     return (Err(io::ErrorKind::TimedOut.into()), Vec::new());

@@ -101,6 +101,9 @@ pub fn fuzz_percent(data: &[u8]) {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -134,14 +137,5 @@ mod tests {
         let mut single = Vec::new();
         every.iter().for_each(|byte| push_encoded(*byte, &mut single));
         assert_eq!(single, encoded);
-    }
-
-    #[test]
-    fn recorded_escapes_read_as_the_oracle_reads_them() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/percent");
-        for entry in std::fs::read_dir(folder).expect("the folder is part of the repository") {
-            let path = entry.expect("readable").path();
-            fuzz_percent(&std::fs::read(path).expect("a recording is readable"));
-        }
     }
 }

@@ -3,19 +3,55 @@
 //! - [`tidy`]: the house rules that no compiler checks: layers, file lengths, who may name what.
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
+//! - Requests from client to upstream and answers back, each test under io_uring and under epoll:
+//!   - [`content`]: the same bytes out as in, of every size, in every framing.
+//!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
+//!   - [`signing`]: what AWS checks: signatures, bearer tokens, targets.
+//!   - [`keys`]: what clients may send as a key, and what of a request goes no further.
+//!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
+//!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
+//!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
+//!   - [`spread`]: the choice of a deployment, and how the client learns of it.
+//!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
-//! - [`running`]: not a test: the binary from start to end, for those that need it.
+//! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
+//! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
+//!   process, and a client that sees what others hide.
 
 use std::io::Write as _;
 
 #[cfg(feature = "stand-in")]
+mod arrival;
+#[cfg(feature = "stand-in")]
 mod clients;
 #[cfg(feature = "stand-in")]
+mod content;
+#[cfg(feature = "stand-in")]
+mod cuts;
+#[cfg(feature = "stand-in")]
 mod hostile;
+#[cfg(feature = "stand-in")]
+mod http;
+#[cfg(feature = "stand-in")]
+mod keys;
 mod licences;
 #[cfg(feature = "stand-in")]
+mod pages;
+#[cfg(feature = "stand-in")]
+mod proxy;
+#[cfg(feature = "stand-in")]
+mod reuse;
+#[cfg(feature = "stand-in")]
 mod running;
+#[cfg(feature = "stand-in")]
+mod signing;
+#[cfg(feature = "stand-in")]
+mod spread;
+#[cfg(feature = "stand-in")]
+mod stopping;
 mod tidy;
+#[cfg(feature = "stand-in")]
+mod turns;
 
 /// Says that `test` cannot run here and why. Under `CI=true` that is a failure: there, nothing is missing.
 fn skip(test: &str, why: &str) {

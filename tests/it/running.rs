@@ -58,14 +58,25 @@ impl Running {
         self.terminate()
     }
 
-    fn terminate(&mut self) -> Option<ExitStatus> {
+    /// SIGTERM, and no waiting.
+    pub fn signal(&self) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").arg(&pid).stderr(Stdio::null()).status();
+    }
+
+    /// Waits for it to end by itself; the status, `None` if it does not end.
+    pub fn wait(&mut self) -> Option<ExitStatus> {
         within(|| self.exited().is_some());
         self.exited()
     }
 
-    fn exited(&mut self) -> Option<ExitStatus> {
+    fn terminate(&mut self) -> Option<ExitStatus> {
+        self.signal();
+        self.wait()
+    }
+
+    /// The status, if it has ended.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 }
@@ -109,7 +120,7 @@ pub fn path() -> String {
 }
 
 /// Waits, bounded, for another process: there is nothing to be woken by.
-fn within(mut done: impl FnMut() -> bool) -> bool {
+pub fn within(mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..TURNS_MAX {
         if done() {
             return true;

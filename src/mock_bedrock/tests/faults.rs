@@ -221,3 +221,23 @@ fn scripts_are_played_over_tls() {
     stream.read_to_string(&mut received).unwrap();
     assert_eq!(received, "junk");
 }
+
+#[test]
+fn tls_connections_end_as_asked() {
+    let options = Options { verify_signatures: false, ..Options::default() };
+    let stand_in = StandIn::start(options).unwrap();
+    let config = trusting(stand_in.authority().unwrap());
+    for (mock, expected) in [
+        ("close=after_frames:1", Ok(())),
+        ("reset=after_frames:1", Err(io::ErrorKind::ConnectionReset)),
+        ("close=before_head", Ok(())),
+        ("reset=in_head", Err(io::ErrorKind::ConnectionReset)),
+    ] {
+        let name = ServerName::try_from("localhost").unwrap();
+        let tls = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(tls, connect(stand_in.address()));
+        stream.write_all(&request("converse-stream", mock)).unwrap();
+        let end = stream.read_to_end(&mut Vec::new()).map(drop).map_err(|error| error.kind());
+        assert_eq!(end, expected, "{mock}"); // without close_notify it would be UnexpectedEof
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `httparse` tokenizes at SIMD speed but takes what old peers send: lines that end in a bare LF, any
 //! number of empty lines, targets in UTF-8. A head that it takes is therefore looked at once more, and
-//! one that it does not take is walked by [`strict`], which finds the *first* fault. That order makes
+//! one that it does not take is walked by `strict`, which finds the *first* fault. That order makes
 //! the verdict independent of segmentation: every prefix gives "not whole yet" or the final error.
 //!
 //! A head that drips in is parsed anew on each read. That is quadratic in the number of reads, yet

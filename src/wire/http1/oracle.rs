@@ -9,12 +9,15 @@ use crate::limits::{
     CHUNK_EXTENSION_BYTES_MAX, FIELDS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX, TRAILER_BYTES_MAX,
 };
 
+/// Names as sent, and values without the whitespace around them.
+type CopiedFields = Vec<(String, Vec<u8>)>;
+
 /// A head with its slices copied: method and target, or status and reason.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Head {
     pub(super) start_line: (String, String),
     pub(super) version: Version,
-    pub(super) fields: Vec<(String, Vec<u8>)>,
+    pub(super) fields: CopiedFields,
     pub(super) length: usize,
 }
 
@@ -44,7 +47,7 @@ pub(super) fn answer(data: &[u8]) -> Option<Head> {
     let (line, fields, length) = head(data)?;
     let (version, rest) = line.split_once(' ')?;
     let version = version_of(version)?;
-    let (status, reason) = rest.split_once(' ').unwrap_or((&rest, ""));
+    let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     let is_status = status.len() == 3 && status.chars().all(|c| c.is_ascii_digit());
     let is_known = is_status && (100..=599).contains(&status.parse::<u16>().ok()?);
     let is_reason = reason.chars().all(|c| !c.is_ascii() || is_text(c as u8));
@@ -55,7 +58,7 @@ pub(super) fn answer(data: &[u8]) -> Option<Head> {
 }
 
 /// Start line, as Latin-1, fields, and length of a head.
-fn head(data: &[u8]) -> Option<(String, Vec<(String, Vec<u8>)>, usize)> {
+fn head(data: &[u8]) -> Option<(String, CopiedFields, usize)> {
     let end = data.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text: String = data[..end].iter().map(|byte| char::from(*byte)).collect();
     let mut lines = text.split("\r\n");

@@ -190,6 +190,9 @@ mod tests {
     }
 
     proptest! {
+        // Findings are kept in tests/vectors, not where proptest would put them.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         /// One byte of a recorded request replaced, removed or repeated.
         #[test]
         fn damaged_requests_read_the_same(which: prop::sample::Index, at: prop::sample::Index, byte: u8, kind in 0..3) {

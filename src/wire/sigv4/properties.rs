@@ -181,7 +181,8 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 4000, ..Default::default() })]
+        // Findings are kept in tests/vectors, not where proptest would put them.
+        #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 4000, failure_persistence: None, ..Default::default() })]
 
         #[test]
         fn we_sign_what_the_aws_crate_signs(case in case()) {
