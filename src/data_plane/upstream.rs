@@ -173,7 +173,7 @@ impl Upstream {
     }
 
     async fn send_some(&mut self, plaintext: &[u8], early: &mut Vec<u8>) -> io::Result<()> {
-        let Self { socket, session, received, outgoing, .. } = self;
+        let Self { socket, session, received, outgoing, is_closed, .. } = self;
         let mut sent = mem::take(outgoing);
         match session {
             Some(session) => session.encrypt(plaintext, &mut sent).map_err(io_error)?,
@@ -189,7 +189,9 @@ impl Upstream {
                     // Readable, so this does not wait. It may be no more than a session ticket.
                     let mut sink = |bytes: &[u8]| early.extend_from_slice(bytes);
                     let some = receive_some(socket, session, received, outgoing, &mut sink).await;
-                    if some.map_err(io_error)?.is_none() || !early.is_empty() {
+                    let some = some.map_err(io_error)?;
+                    *is_closed = matches!(some, Some((_, Received::Closed)));
+                    if some.is_none() || *is_closed || !early.is_empty() {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
