@@ -62,6 +62,9 @@ pub const ADDRESS_MS_MAX: u64 = 1_000;
 /// From a request sent to the first byte of its answer, and between two reads of an answer: LiteLLM's
 /// default `timeout` on this path. Hit: 504 before the head, a truncated message after it.
 pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
+/// How long upstream may take none of a request before we look whether it has answered already. Ours.
+/// Hit with an answer: the rest is not sent.
+pub const EARLY_ANSWER_LOOK_MS: u64 = 100;
 /// An upstream connection that waits for its next request. Ours, below the idle time of AWS's front ends.
 /// Hit: close.
 pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;

@@ -319,7 +319,7 @@ async fn attempt(
     let context = HeadContext { intake, deployment_id: &deployment.id, is_draining };
     let exchange = async {
         // An upstream that answers early may stop reading: what it says counts, not that we were cut short.
-        let sent = upstream.send(head, content).await;
+        let sent = upstream.send(head, content, answer).await;
         let mut answer = relay::receive_head(upstream, &context, answer, out).await?;
         answer.upstream_keeps_alive &= sent.is_ok();
         Ok(answer)

@@ -12,11 +12,12 @@ use crate::{
     buffer::Buffer,
     data_plane::scratch::Spares,
     limits::{
-        ADDRESS_MS_MAX, CLIENT_STALL_MS_MAX, CONNECT_MS_MAX, FLOW_BUFFER_BYTES, SEND_BYTES_MAX,
+        ADDRESS_MS_MAX, CLIENT_STALL_MS_MAX, CONNECT_MS_MAX, EARLY_ANSWER_LOOK_MS,
+        FLOW_BUFFER_BYTES, SEND_BYTES_MAX,
     },
     net::{
         clock,
-        runtime::{timeout, timeout_at},
+        runtime::{Elapsed, timeout, timeout_at},
         tcp::Socket,
         tls::{ClientTls, PeerName, Received, Session, TlsError},
     },
@@ -148,38 +149,63 @@ impl Upstream {
         }))
     }
 
-    /// Sends a request: its head, and its content behind it. Small ones leave as one record.
+    /// Sends a request: its head, and its content behind it. Small ones leave as one record. What an
+    /// upstream that reads no more has answered already is appended to `early`.
     ///
     /// # Errors
-    /// What the kernel or TLS says; part of the request may have been sent.
-    pub async fn send(&mut self, head: &mut Vec<u8>, content: &[u8]) -> io::Result<()> {
+    /// What the kernel or TLS says, or `WouldBlock` for an early answer; part of the request may have
+    /// been sent.
+    pub async fn send(
+        &mut self,
+        head: &mut Vec<u8>,
+        content: &[u8],
+        early: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let (with_head, mut rest) = content.split_at(content.len().min(SEND_BYTES_MAX));
         head.extend_from_slice(with_head);
-        self.send_some(head).await?;
+        self.send_some(head, early).await?;
         while !rest.is_empty() {
             let (next, after) = rest.split_at(rest.len().min(SEND_BYTES_MAX));
-            self.send_some(next).await?;
+            self.send_some(next, early).await?;
             rest = after;
         }
         Ok(())
     }
 
-    async fn send_some(&mut self, plaintext: &[u8]) -> io::Result<()> {
-        let mut outgoing = mem::take(&mut self.outgoing);
-        match &mut self.session {
-            Some(session) => {
-                session.encrypt(plaintext, &mut outgoing).map_err(|error| match error {
-                    TlsError::Io(error) => error,
-                    other => io::Error::other(other.to_string()),
-                })?
-            }
-            None => outgoing.extend_from_slice(plaintext),
+    async fn send_some(&mut self, plaintext: &[u8], early: &mut Vec<u8>) -> io::Result<()> {
+        let Self { socket, session, received, outgoing, is_closed, .. } = self;
+        let mut sent = mem::take(outgoing);
+        match session {
+            Some(session) => session.encrypt(plaintext, &mut sent).map_err(io_error)?,
+            None => sent.extend_from_slice(plaintext),
         }
-        self.flush(outgoing).await
+        let mut sending = pin!(socket.send(sent, 0, STALL));
+        let look = Duration::from_millis(EARLY_ANSWER_LOOK_MS);
+        let (result, mut sent) = loop {
+            match timeout(look, sending.as_mut()).await {
+                Ok(done) => break done,
+                Err(Elapsed) if socket.is_quiet() => {}
+                Err(Elapsed) => {
+                    // Readable, so this does not wait. It may be no more than a session ticket.
+                    let mut sink = |bytes: &[u8]| early.extend_from_slice(bytes);
+                    let some = receive_some(socket, session, received, outgoing, &mut sink).await;
+                    let some = some.map_err(io_error)?;
+                    *is_closed = matches!(some, Some((_, Received::Closed)));
+                    if some.is_none() || *is_closed || !early.is_empty() {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                }
+            }
+        };
+        if outgoing.is_empty() {
+            sent.clear();
+            *outgoing = sent;
+        }
+        result
     }
 
-    async fn flush(&mut self, outgoing: Vec<u8>) -> io::Result<()> {
-        let (result, outgoing) = self.socket.send(outgoing, 0, STALL).await;
+    async fn flush(&mut self) -> io::Result<()> {
+        let (result, outgoing) = self.socket.send(mem::take(&mut self.outgoing), 0, STALL).await;
         self.outgoing = outgoing;
         self.outgoing.clear();
         result
@@ -193,34 +219,13 @@ impl Upstream {
     pub async fn receive(&mut self, sink: &mut impl FnMut(&[u8])) -> Result<Arrival, TlsError> {
         // Said together with the last bytes; behind it only a FIN can come, which vouches for nothing.
         while !self.is_closed {
-            let mut received = mem::take(&mut self.received);
-            if received.is_empty() {
-                received.clear();
-            }
-            received.reserve(FLOW_BUFFER_BYTES / 2);
-            let (count, received) = self.socket.receive(received).await;
-            self.received = received;
-            if count? == 0 {
+            let Self { socket, session, received, outgoing, .. } = self;
+            let some = receive_some(socket, session, received, outgoing, sink).await?;
+            let Some((brought, state)) = some else {
                 return Ok(Arrival::Ended { clean: self.session.is_none() });
-            }
-            let mut brought = false;
-            let mut sink = |bytes: &[u8]| {
-                brought |= !bytes.is_empty();
-                sink(bytes);
-            };
-            let state = match &mut self.session {
-                Some(session) => {
-                    session.decrypt(&mut self.received, &mut self.outgoing, &mut sink)?
-                }
-                None => {
-                    sink(self.received.filled());
-                    self.received.clear();
-                    Received::Open
-                }
             };
             if !self.outgoing.is_empty() {
-                let outgoing = mem::take(&mut self.outgoing);
-                self.flush(outgoing).await?;
+                self.flush().await?;
             }
             self.is_closed = state == Received::Closed;
             if brought {
@@ -262,12 +267,51 @@ impl Upstream {
     }
 }
 
+/// One receive: whether it brought plaintext to `sink`, and what TLS says then; `None` at the end.
+async fn receive_some(
+    socket: &Socket,
+    session: &mut Option<Session>,
+    received: &mut Buffer,
+    outgoing: &mut Vec<u8>,
+    sink: &mut impl FnMut(&[u8]),
+) -> Result<Option<(bool, Received)>, TlsError> {
+    let mut lent = mem::take(received);
+    if lent.is_empty() {
+        lent.clear();
+    }
+    lent.reserve(FLOW_BUFFER_BYTES / 2);
+    let (count, lent) = socket.receive(lent).await;
+    *received = lent;
+    if count? == 0 {
+        return Ok(None);
+    }
+    let mut brought = false;
+    let mut sink = |bytes: &[u8]| {
+        brought |= !bytes.is_empty();
+        sink(bytes);
+    };
+    let state = match session {
+        Some(session) => session.decrypt(received, outgoing, &mut sink)?,
+        None => {
+            sink(received.filled());
+            received.clear();
+            Received::Open
+        }
+    };
+    Ok(Some((brought, state)))
+}
+
+fn io_error(error: TlsError) -> io::Error {
+    match error {
+        TlsError::Io(error) => error,
+        other => io::Error::other(other.to_string()),
+    }
+}
+
 /// `future` within the time that an answer may be silent.
 ///
 /// # Errors
 /// When it was silent for longer.
-pub async fn within_answer_time<F: Future + Unpin>(
-    future: F,
-) -> Result<F::Output, crate::net::runtime::Elapsed> {
+pub async fn within_answer_time<F: Future + Unpin>(future: F) -> Result<F::Output, Elapsed> {
     timeout(Duration::from_millis(crate::limits::ANSWER_IDLE_MS_MAX), future).await
 }

@@ -210,16 +210,6 @@ fn surplus_bytes_poison_nothing() {
             assert_eq!(second.expect("kept").content, b"well", "{answer} TLS: {is_tls}");
         }
     }
-    // An answer in one piece, and an unasked one on the idle connection after it.
-    let script = vec![
-        RawStep::ReadRequest,
-        RawStep::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
-        RawStep::Write(evil.into()),
-        RawStep::Stall,
-    ];
-    let (first, second, _) = play(false, script);
-    assert_eq!(first.whole("first").content, b"{}");
-    assert_eq!(second.expect("kept").content, b"well");
 }
 
 #[test]
@@ -284,4 +274,23 @@ fn a_request_leaves_in_one_form() {
             && request.contains("\r\ncontent-length: 2\r\n")
     );
     assert!(request.ends_with("\r\n\r\n{}") && !request.contains("Evil"), "{request}");
+}
+
+/// U17: an upstream that answers before it has read, and then reads no more, is heard at once.
+#[test]
+fn an_early_answer_is_not_waited_for() {
+    let script = vec![
+        RawStep::PauseMs(50),
+        RawStep::Write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
+        RawStep::PauseMs(60_000),
+    ];
+    for is_tls in [false, true] {
+        let authority = is_tls.then_some(&*AUTHORITY);
+        let upstream = RawUpstream::start(authority, script.clone()).expect("it starts");
+        let proxy = Proxy::before(upstream.address(), authority, "");
+        let content = "x".repeat(16 * 1024 * 1024);
+        let mut client = proxy.client();
+        client.send(&invoke(&format!("Content-Length: {}\r\n", content.len()), &content));
+        assert_eq!(client.answer().whole("an early answer").status, 413, "TLS: {is_tls}");
+    }
 }
