@@ -27,6 +27,10 @@ pub const CONTENT_RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// connection lives on. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_BYTES_MAX: usize = 64 * 1024;
 
+/// What a client may go on sending after we closed, before it is reset: an SDK sends all of its content
+/// before it looks for our 413. Ours.
+pub const LINGER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// What a client connection's receive buffer starts with: holds practically every request head.
 pub const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 /// A receive buffer while content flows. Holds a whole TLS record ([`TLS_RECORD_BYTES_MAX`]).
@@ -84,6 +88,9 @@ pub const TICK_MS: u64 = 100;
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
 pub const SHUTDOWN_GRACE_MS: u64 = 30_000;
+/// How long a closing connection is read from, so that a reset does not overtake our last answer
+/// (RFC 9112 §9.6). Ours. Hit: it is reset.
+pub const LINGER_MS_MAX: u64 = 5_000;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 

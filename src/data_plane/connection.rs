@@ -19,7 +19,7 @@ use crate::{
         worker::Worker,
     },
     limits::{
-        CLIENT_IDLE_MS_MAX, IDLE_BUFFER_BYTES, UNREAD_CONTENT_BYTES_MAX, UNREAD_CONTENT_MS_MAX,
+        CLIENT_IDLE_MS_MAX, FLOW_BUFFER_BYTES, IDLE_BUFFER_BYTES, LINGER_BYTES_MAX, LINGER_MS_MAX,
     },
     net::{
         clock,
@@ -118,12 +118,12 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
 /// the connection, and the reset may overtake the answer.
 async fn linger(client: &Client<'_>) {
     client.socket.finish_sending();
-    let deadline = clock::now() + Duration::from_millis(UNREAD_CONTENT_MS_MAX);
+    let deadline = clock::now() + Duration::from_millis(LINGER_MS_MAX);
     let mut dropped = 0;
-    while dropped <= UNREAD_CONTENT_BYTES_MAX {
+    while dropped <= LINGER_BYTES_MAX {
         dropped += client.inbox.forget();
         if !matches!(
-            timeout_at(deadline, pin!(client.inbox.receive(IDLE_BUFFER_BYTES))).await,
+            timeout_at(deadline, pin!(client.inbox.receive(FLOW_BUFFER_BYTES))).await,
             Ok(Ok(()))
         ) {
             return;

@@ -13,6 +13,7 @@ pub mod outflow;
 pub mod pool;
 pub mod relay;
 pub mod reply;
+pub mod request;
 pub mod scratch;
 pub mod upstream;
 pub mod worker;

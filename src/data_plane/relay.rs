@@ -24,12 +24,10 @@ use crate::{
     },
 };
 
-/// An answer whose head is whole; the client's is in `out`.
+/// An answer whose head is whole; the client's is in `out`, and behind it what came of the content.
 pub struct Answer {
     /// Carries the content.
     pub flow: Outflow,
-    /// Length of upstream's head; the content's first bytes follow it in the answer buffer.
-    pub head_length: usize,
     /// Whether upstream will take another request on this connection.
     pub upstream_keeps_alive: bool,
     /// Whether the client may send another request on its own.
@@ -79,7 +77,8 @@ pub struct HeadContext<'a> {
     pub is_draining: bool,
 }
 
-/// Receives until the final answer's head is whole, and writes the client's head to `out`.
+/// Receives until the final answer's head is whole, and writes the client's head to `out`, and behind it
+/// what of the content came along.
 ///
 /// # Errors
 /// [`NoAnswer`]; the client has seen nothing.
@@ -92,7 +91,12 @@ pub async fn receive_head(
     let mut interim = 0;
     loop {
         match take_head(context, answer, out).map_err(NoAnswer::Broken)? {
-            Head::Final(answer) => return Ok(answer),
+            Head::Final { answer: mut whole, length } => {
+                whole.flow.begin(out);
+                whole.flow.push(&answer[length..], out);
+                // Nothing has left yet: what is broken from the start can still be told.
+                return whole.flow.broken().map_or(Ok(whole), |what| Err(NoAnswer::Broken(what)));
+            }
             Head::Interim => {
                 interim += 1;
                 if interim > INTERIM_ANSWERS_MAX {
@@ -121,7 +125,10 @@ enum Head {
     Partial,
     /// It was dropped from the buffer.
     Interim,
-    Final(Answer),
+    Final {
+        answer: Answer,
+        length: usize,
+    },
 }
 
 fn take_head(
@@ -134,7 +141,10 @@ fn take_head(
         Ok(None) => return Ok(Head::Partial),
         Ok(Some(head)) if head.status == 101 => return Err("it switched protocols unasked"),
         Ok(Some(head)) if head.status < 200 => head.length,
-        Ok(Some(head)) => return accept(context, &head, out).map(Head::Final),
+        Ok(Some(head)) => {
+            let answer = accept(context, &head, out)?;
+            return Ok(Head::Final { answer, length: head.length });
+        }
         Err(HeadError::Malformed(what)) => return Err(what),
         Err(HeadError::UnsupportedVersion) => {
             return Err("its HTTP version is neither 1.0 nor 1.1");
@@ -188,7 +198,6 @@ fn accept(
     out.extend_from_slice(b"\r\n");
     Ok(Answer {
         flow: Outflow::new(upstream_framing, client_framing),
-        head_length: head.length,
         upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
             && upstream_framing != Framing::UntilClose,
         client_keeps_alive,
@@ -216,16 +225,13 @@ pub enum Relayed {
     ClientGone,
 }
 
-/// Relays content: first what came with the head, then what arrives. `out` holds the client's head.
+/// Relays content: first `out`, which [`receive_head`] wrote, then what arrives.
 pub async fn relay_content(
     client: &Client<'_>,
     upstream: &mut Upstream,
     flow: &mut Outflow,
-    with_head: &[u8],
     out: &mut Vec<u8>,
 ) -> Relayed {
-    flow.begin(out);
-    flow.push(with_head, out);
     loop {
         let from = flow.end(out);
         if out.len() > from

@@ -90,7 +90,9 @@ impl Listener {
     /// The kernel's; `EMFILE` and the like pass, `EINVAL` after [`Self::stop`] does not.
     pub async fn accept(&self) -> io::Result<Socket> {
         let (stream, _peer) = self.0.accept().await?;
-        Socket::new(stream)
+        // It fails only if the peer has gone already, which its first receive will tell.
+        let _ = stream.set_nodelay(true);
+        Ok(Socket(UnsafeCell::new(stream)))
     }
 
     /// Whether a connection waits to be accepted.
@@ -114,17 +116,14 @@ impl Listener {
 pub struct Socket(UnsafeCell<TcpStream>);
 
 impl Socket {
-    fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?; // a frame leaves when it is written, not when the last one was acknowledged
-        Ok(Self(UnsafeCell::new(stream)))
-    }
-
     /// Connects to one address. Bound it with a time-out: the kernel's own is minutes.
     ///
     /// # Errors
     /// The kernel's: refused, unreachable, out of descriptors.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
-        Self::new(TcpStream::connect_addr(address).await?)
+        let stream = TcpStream::connect_addr(address).await?;
+        stream.set_nodelay(true)?; // a frame leaves when it is written, not when the last one was acknowledged
+        Ok(Self(UnsafeCell::new(stream)))
     }
 
     /// Appends what arrives next to `buffer`, into the room that it has (at least one byte). 0 is the

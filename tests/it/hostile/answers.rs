@@ -153,6 +153,7 @@ fn a_message_that_was_cut_never_ends_cleanly() {
     let mut cuts: Vec<String> = (start..chunks.len()).map(|end| chunks[..end].to_owned()).collect();
     cuts.push(long.to_owned());
     cuts.push("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nhello".to_owned());
+    let cuts_only = cuts.len();
     for broken in [
         "0x5\r\nhello",
         "5\nhello",
@@ -167,7 +168,10 @@ fn a_message_that_was_cut_never_ends_cleanly() {
         for last in [RawStep::Close, RawStep::Reset] {
             let script = vec![RawStep::ReadRequest, RawStep::Write(cut.clone().into_bytes()), last];
             let (first, _, requests) = play(count % 8 == 0, script);
-            assert!(matches!(first, End::Cut(_)), "{cut:?}: {first:?}");
+            // Framing that is broken before a byte has left can still be told, and is.
+            let is_told = matches!(&first, End::Answer(answer) if answer.status == 502);
+            let is_right = matches!(first, End::Cut(_)) || (is_told && count >= cuts_only);
+            assert!(is_right, "{cut:?}: {first:?}");
             assert_eq!(requests, 1, "{cut:?}: not sent again");
         }
     }
