@@ -31,6 +31,14 @@ pub const UNREAD_CONTENT_BYTES_MAX: usize = 64 * 1024;
 /// before it looks for our 413. Ours.
 pub const LINGER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// An event-stream frame: two lengths and two checksums. AWS's format. Hit: the stream is corrupt.
+pub const FRAME_BYTES_MIN: usize = 16;
+/// An event-stream frame. AWS's: 16 MiB, and headers besides; Bedrock sends 1.4 MB at most. Some of
+/// AWS's clients take 24 MiB or any length. Hit: the stream is corrupt.
+pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024 + FRAME_HEADERS_BYTES_MAX;
+/// The headers of a frame. AWS's. Hit: the stream is corrupt.
+pub const FRAME_HEADERS_BYTES_MAX: usize = 128 * 1024;
+
 /// What a client connection's receive buffer starts with: holds practically every request head.
 pub const IDLE_BUFFER_BYTES: usize = 2 * 1024;
 /// A receive buffer while content flows. Holds a whole TLS record ([`TLS_RECORD_BYTES_MAX`]).
@@ -97,3 +105,4 @@ pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);
 const _: () = assert!(IDLE_BUFFER_BYTES < HEAD_BYTES_MAX);
+const _: () = assert!(FRAME_HEADERS_BYTES_MAX < FRAME_BYTES_MAX - FRAME_BYTES_MIN);

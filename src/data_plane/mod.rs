@@ -15,5 +15,6 @@ pub mod relay;
 pub mod reply;
 pub mod request;
 pub mod scratch;
+pub mod tap;
 pub mod upstream;
 pub mod worker;

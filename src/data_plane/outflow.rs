@@ -7,10 +7,13 @@
 //! Upstream's chunks are its own (RFC 9112 §7.1: a proxy may re-chunk), so the content that one receive
 //! brought becomes one chunk. It is copied once, from the decrypted record to where it is sent from.
 
-use crate::wire::http1::{
-    chunked::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, write_chunk_head},
-    content::{ContentReader, Truncated},
-    framing::Framing,
+use crate::{
+    data_plane::tap::Tap,
+    wire::http1::{
+        chunked::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, write_chunk_head},
+        content::{ContentReader, Truncated},
+        framing::Framing,
+    },
 };
 
 /// How the client sees where content ends.
@@ -28,6 +31,8 @@ pub enum ClientFraming {
 pub struct Outflow {
     reader: ContentReader,
     framing: ClientFraming,
+    /// Looks at the content, if that is a stream of frames.
+    tap: Option<Tap>,
     /// Bytes of `out` before this batch's content and its chunk head: the client's head, or nothing.
     prefix: usize,
     has_ended: bool,
@@ -38,11 +43,12 @@ pub struct Outflow {
 impl Outflow {
     /// For content that upstream frames as `upstream`, and the client as `client`.
     #[must_use]
-    pub fn new(upstream: Framing, client: ClientFraming) -> Self {
+    pub fn new(upstream: Framing, client: ClientFraming, tap: Option<Tap>) -> Self {
         let reader = ContentReader::new(upstream);
         Self {
             reader,
             framing: client,
+            tap,
             prefix: 0,
             has_ended: false,
             has_surplus: false,
@@ -77,12 +83,14 @@ impl Outflow {
 
     /// Ends the batch. What is to be sent is `out`, from the index returned.
     pub fn end(&mut self, out: &mut Vec<u8>) -> usize {
-        let ends_now = self.reader.is_done() && !self.has_ended;
+        let is_chunked = self.framing == ClientFraming::Chunked;
+        let data_start = self.prefix + if is_chunked { CHUNK_HEAD_BYTES_MAX } else { 0 };
+        self.look(data_start, out);
+        let ends_now = self.reader.is_done() && !self.has_ended && self.broken.is_none();
         self.has_ended |= ends_now;
-        if self.framing != ClientFraming::Chunked {
+        if !is_chunked {
             return 0;
         }
-        let data_start = self.prefix + CHUNK_HEAD_BYTES_MAX;
         let length = out.len() - data_start;
         let from = if length == 0 {
             out.truncate(self.prefix);
@@ -99,6 +107,27 @@ impl Outflow {
             out.extend_from_slice(LAST_CHUNK);
         }
         from
+    }
+
+    /// Shows the batch's content to the tap, and drops what must not be passed on.
+    fn look(&mut self, data_start: usize, out: &mut Vec<u8>) {
+        let Some(tap) = &mut self.tap else { return };
+        if self.broken.is_some() || self.has_ended {
+            return;
+        }
+        match tap.look(&out[data_start..]) {
+            Err((good, what)) => {
+                out.truncate(data_start + good);
+                self.broken = Some(what);
+            }
+            Ok(()) if self.reader.is_done() && !tap.may_end() => {
+                if self.framing == ClientFraming::Length && out.len() > data_start {
+                    out.pop(); // or the client's count would be right
+                }
+                self.broken = Some("its stream ended within a frame");
+            }
+            Ok(()) => {}
+        }
     }
 
     /// Upstream closed: the end of content that lasts until then, and of no other.
@@ -144,7 +173,16 @@ mod tests {
 
     /// What a client gets, in batches cut as given.
     fn carry(upstream: Framing, client: ClientFraming, pieces: &[&[u8]]) -> Vec<u8> {
-        let mut flow = Outflow::new(upstream, client);
+        carry_tapped(upstream, client, None, pieces)
+    }
+
+    fn carry_tapped(
+        upstream: Framing,
+        client: ClientFraming,
+        tap: Option<Tap>,
+        pieces: &[&[u8]],
+    ) -> Vec<u8> {
+        let mut flow = Outflow::new(upstream, client, tap);
         let mut out = b"HEAD".to_vec();
         let mut sent = Vec::new();
         for piece in pieces {
@@ -224,7 +262,7 @@ mod tests {
 
     #[test]
     fn bytes_behind_the_content_are_noticed_and_dropped() {
-        let mut flow = Outflow::new(Framing::Length(2), ClientFraming::Length);
+        let mut flow = Outflow::new(Framing::Length(2), ClientFraming::Length, None);
         let mut out = Vec::new();
         flow.begin(&mut out);
         flow.push(b"okHTTP/1.1 200 OK", &mut out);
@@ -232,9 +270,45 @@ mod tests {
         assert!(flow.has_surplus() && flow.is_done());
     }
 
+    /// Frames pass at any cut; a broken one never passes whole, and the message never ends after it.
+    #[test]
+    fn a_stream_that_breaks_never_ends_cleanly() {
+        let chunk = include_bytes!("../../tests/vectors/eventstream/whole/chunk.bin");
+        let good = &[&chunk[..], &chunk[..]].concat();
+        let client = ClientFraming::Chunked;
+        let check = |wire: &[u8], passes: bool| {
+            let upstream = Framing::Length(wire.len() as u64);
+            for (a, b) in
+                (0..=wire.len()).step_by(3).flat_map(|b| (0..=b).step_by(3).map(move |a| (a, b)))
+            {
+                let pieces = [&wire[..a], &wire[a..b], &wire[b..]];
+                let sent = carry_tapped(upstream, client, Some(Tap::default()), &pieces);
+                let (passed, is_whole) = content(&sent, client);
+                assert_eq!(is_whole, passes, "cuts {a}, {b}");
+                assert!(
+                    wire.starts_with(&passed) && (passes || passed.len() < wire.len()),
+                    "cuts {a}, {b}"
+                );
+            }
+        };
+        check(good, true);
+        for at in [0, 9, 30, 150, good.len() - 1] {
+            let mut bad = good.to_vec();
+            bad[at] ^= 1;
+            check(&bad, false);
+        }
+        let half = &good[..good.len() - 1];
+        for client in [ClientFraming::Chunked, ClientFraming::Length] {
+            let upstream = Framing::Length(half.len() as u64);
+            let sent = carry_tapped(upstream, client, Some(Tap::default()), &[half]);
+            let (passed, is_whole) = content(&sent, client);
+            assert!(!is_whole || passed.len() < half.len(), "it ends within a frame");
+        }
+    }
+
     #[test]
     fn broken_framing_stops_the_flow() {
-        let mut flow = Outflow::new(Framing::Chunked, ClientFraming::Chunked);
+        let mut flow = Outflow::new(Framing::Chunked, ClientFraming::Chunked, None);
         let mut out = Vec::new();
         flow.begin(&mut out);
         flow.push(b"2\r\nok\r\n-1\r\nevil", &mut out);

@@ -13,6 +13,7 @@ use crate::{
         intake::Intake,
         outflow::{ClientFraming, Outflow},
         reply,
+        tap::Tap,
         upstream::{Arrival, Upstream, within_answer_time},
     },
     limits::{CLIENT_STALL_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX},
@@ -173,6 +174,7 @@ fn accept(
     };
     let client_keeps_alive =
         intake.keeps_alive && !context.is_draining && client_framing != ClientFraming::UntilClose;
+    let tap = Tap::for_content_type(head.fields.get("content-type"));
     emit::status_line(out, head.status, head.reason);
     let options = ConnectionOptions::of(&head.fields);
     for (name, value) in head.fields.iter() {
@@ -197,7 +199,7 @@ fn accept(
     write_connection(client_keeps_alive, intake.version, out);
     out.extend_from_slice(b"\r\n");
     Ok(Answer {
-        flow: Outflow::new(upstream_framing, client_framing),
+        flow: Outflow::new(upstream_framing, client_framing, tap),
         upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
             && upstream_framing != Framing::UntilClose,
         client_keeps_alive,

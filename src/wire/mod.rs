@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits, reads a clock, or allocates once the caller's scratch buffers have grown.
 
+pub mod eventstream;
 pub mod http1;
 pub mod percent;
 pub mod sigv4;

@@ -12,6 +12,7 @@ use crate::running::free_port;
 under_both_drivers!(
     before_the_head_the_client_gets_an_error_it_can_read,
     after_the_head_the_client_sees_a_cut,
+    a_corrupt_stream_is_cut_where_it_breaks,
     an_old_client_sees_a_reset,
     a_cut_in_chunks_or_in_their_frame_is_seen,
     an_end_that_tls_does_not_vouch_for_is_a_cut,
@@ -81,6 +82,40 @@ fn after_the_head_the_client_sees_a_cut(driver: DriverChoice) {
         }
         assert_eq!(pair.stand_in.record().requests(), 1, "{directives}: too late for a retry");
     }
+}
+
+fn a_corrupt_stream_is_cut_where_it_breaks(driver: DriverChoice) {
+    let pair = Pair::start(driver);
+    let whole = pair.proxy.connect().ask(request(STREAM, BEARER, b"{}"));
+    assert_eq!(whole.end, End::Clean);
+    let first_frame = u32::from_be_bytes(whole.content[..4].try_into().expect("a frame")) as usize;
+    for directives in ["bad_crc=1", "bad_crc=2", "bad_crc=5", "bad_prelude=1", "bad_prelude=3"] {
+        let mut client = pair.proxy.connect();
+        let answer = client.ask(request(STREAM, &mock(directives), b"{}"));
+        assert_eq!(answer.head.status, 200, "{directives}");
+        assert_ne!(answer.end, End::Clean, "{directives}");
+        assert!(answer.content.len() < whole.content.len(), "{directives}");
+        let is_first = directives.ends_with("=1");
+        assert_eq!(
+            answer.content.len() < first_frame,
+            is_first,
+            "{directives}: what came before passes"
+        );
+    }
+    // Whole by HTTP, but not by its frames: most clients would take it for the end.
+    let upstream = ByHand::start();
+    let proxy = Proxy::plain(driver, upstream.address());
+    let mut client = proxy.connect();
+    client.send(request(STREAM, BEARER, b"{}"));
+    let mut hand = upstream.accept();
+    hand.request();
+    hand.send(&format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nContent-Length: {}\r\n\r\n",
+        first_frame - 1
+    ));
+    hand.send(&whole.content[..first_frame - 1]);
+    let answer = client.answer();
+    assert_ne!(answer.end, End::Clean);
 }
 
 fn an_old_client_sees_a_reset(driver: DriverChoice) {

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// How long a process of ours may take to come up, or to end once told.
@@ -101,10 +102,20 @@ pub fn answers_ready(port: u16) -> bool {
         && answer.starts_with(b"HTTP/1.1 200")
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that nobody gets by chance: it is below those the kernel gives
+/// to whoever binds port 0, as all the other tests do, and each is given once.
 pub fn free_port() -> u16 {
-    let probe = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    probe.local_addr().expect("its address").port()
+    const RANGE: std::ops::Range<u16> = 18_000..30_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let width = RANGE.end - RANGE.start;
+    let start = u16::try_from(std::process::id() % u32::from(width)).expect("below the width");
+    for _ in 0..width {
+        let offset = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % width;
+        if TcpListener::bind(("127.0.0.1", RANGE.start + offset)).is_ok() {
+            return RANGE.start + offset;
+        }
+    }
+    panic!("no free port in {RANGE:?}")
 }
 
 /// A path for a test's own file, below `target/`.
