@@ -10,15 +10,15 @@
 //!            ▼       ▼
 //!           net ── sockets, TLS, clock               ══════ I/O starts here; everything below is pure: no .await ══════
 //!            ▼
-//!         boundary                                   Snapshot ↓ (control → data)
+//!         boundary                                   Snapshot ↓ (control → data)    Notices ↑ (data → control)
 //!            ▼
 //!          policy                                    auth · route · balance
 //!            ▼
 //!         bedrock                                    operation · model · fault
 //!            ▼
-//!           wire                                     http1 · sigv4
+//!           wire                                     http1 · eventstream · sigv4
 //!            ▼
-//!   buffer → limits → units                          words
+//!   buffer → limits → units, secret                  words
 //! ```
 //!
 //! A layer uses only layers below it; `tests/it/tidy.rs` checks that. Read [`data_plane::exchange`]
@@ -31,14 +31,17 @@
 //! - **deployment**: one entry of `model_list`: a model id in a region with a credential. **Group**: the
 //!   deployments that share a `model_name`.
 //! - **snapshot**: one immutable generation of everything the data plane knows.
-//! - **fault**: an error shaped as AWS shapes it.
+//! - **fault**: an error shaped as AWS shapes it. **Notice**: what a core tells the operator.
 //!
 //! # Invariants
 //!
 //! - Content passes byte for byte, request and answer, and on arrival. What leaves differs only in the head.
 //! - Time, randomness and configuration are arguments below `net`. Only `net::clock` reads a clock.
 //! - No credential, client key or request content reaches a log, an error or a panic message.
-//! - No lock and no heap allocation per request in the steady state on the data plane.
+//! - A message that was cut, or a stream whose frames break, never ends cleanly at the client.
+//! - No lock and no heap allocation of ours per request in the steady state on the data plane (rustls 0.23
+//!   makes a vector per record). One system call besides io_uring's: the look at an idle connection that
+//!   is about to be reused, so that bytes nobody asked for never answer a request.
 //!
 //! Deliberately absent: a way to take the upstream host, region or credential from a client; redirects;
 //! tunnels (`CONNECT`, `Upgrade`); anything that reads request content.
