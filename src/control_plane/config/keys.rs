@@ -1,6 +1,6 @@
 //! The keys that may stand in a configuration: those that are honoured, and LiteLLM's others.
 //!
-//! A  that has no effect is worth a warning: silence would let a limit or a guardrail that somebody
+//! A key that has no effect is worth a warning: silence would let a limit or a guardrail that somebody
 //! relies on vanish unseen. Source: LiteLLM 1.106,
 //! its source and its documents; a key of another release may be missing, and is called unknown.
 
@@ -15,7 +15,7 @@ pub(super) struct Section {
     others: &'static str,
     /// Starts of further names that LiteLLM knows.
     families: &'static str,
-    /// Mappings inside this one, where a  that stands here may belong.
+    /// Mappings inside this one, where a key that stands here may belong.
     inner: &'static [(&'static str, &'static Section)],
 }
 
