@@ -183,7 +183,7 @@ impl Section {
             || names(self.families).any(|start| key.starts_with(start))
     }
 
-    /// The known  that `key` begins, or that is at most a third of `key`'s letters away.
+    /// The known key that `key` begins, or that is at most a third of `key`'s letters away.
     fn nearest(&self, key: &str) -> Option<&'static str> {
         let known = || names(self.honoured).chain(names(self.others));
         let longer = known().find(|known| key.len() >= 4 && known.starts_with(key));
