@@ -3,5 +3,6 @@
 //! Nothing here waits, reads a clock, or allocates once the caller's scratch buffers have grown.
 
 pub mod http1;
+pub mod json;
 pub mod percent;
 pub mod sigv4;
