@@ -118,7 +118,7 @@ fn rate(key: &str, fields: &BTreeMap<String, &RawValue>) -> Result<Rate, MapErro
 }
 
 /// Any bytes as a price map: no panic, and what is taken is what serde_json's floats say, to their precision.
-#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
 pub fn fuzz_litellm(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(map) = PriceMap::from_litellm_json(text) else { return };

@@ -31,7 +31,10 @@ mod tests;
 
 pub use decimal::{NotAPrice, usd, usd_per_million};
 pub use explain::{Explanation, Row, explain};
-pub use litellm::{MapError, PriceMap, fuzz_litellm};
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use litellm::fuzz_litellm;
+pub use litellm::{MapError, PriceMap};
 pub use lookup::{NoRate, Overrides, Priced, Question, Rule, lookup};
 pub use rate::{Bracket, Name, Part, Piece, Rate, TokenRates};
 

@@ -4,11 +4,10 @@ use super::{Family, ServiceTier};
 use crate::wire::json::{Path, Paths, Step, Take};
 use Step::{Each, Key};
 
-/// What a number found counts. The label of its path is this, in the low bits.
+/// What a number found counts; named as the fields of `Counts`. The label of its path is this, in the low bits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "named as the fields of Counts")]
 #[repr(u8)]
-pub enum Count {
+pub(super) enum Count {
     Input,
     InputWithCached,
     Output,

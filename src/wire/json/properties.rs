@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn nesting_costs_no_memory() {
         let deep = [b"{\"x\":".as_slice(), &b"[{\"a\":".repeat(100_000)].concat();
-        assert_eq!(scan([&deep[..]]).0, false);
+        assert!(!scan([&deep[..]]).0);
         let closed =
             [&b"{\"x\":"[..], &b"[".repeat(100_000), &b"]".repeat(100_000), b",\"a\":3}"].concat();
         assert_eq!(scan([&closed[..]]).1[0], Some(3));
