@@ -1,4 +1,4 @@
-//! What the wire layer costs per request: heads, content, signatures.
+//! What the wire layer costs per request: heads, content, signatures, usage, price.
 //!
 //! `cargo bench --bench wire -- --quick` for figures, `-- --test` to see that each still runs.
 
@@ -9,6 +9,9 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as aws_sign};
 use aws_sigv4::sign::v4::SigningParams;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use outcrop::bedrock::operation::Action;
+use outcrop::bedrock::price::{Overrides, Question, lookup, price};
+use outcrop::bedrock::usage::{BodyUsage, Counts, Family, FieldUsage, StreamUsage};
 use outcrop::units::UnixSeconds;
 use outcrop::wire::http1::chunked::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK, write_chunk_head};
 use outcrop::wire::http1::content::ContentReader;
@@ -163,5 +166,72 @@ fn theirs(b: &mut criterion::Bencher<'_>, body: &[u8], token: Option<&str>) {
     });
 }
 
-criterion_group!(benches, heads, content, signatures);
+/// Answers of 64 KiB: text without and with escapes, and numbers; the usage stands at the end.
+fn bodies(c: &mut Criterion) {
+    let usage = r#""usage":{"input_tokens":4,"cache_creation_input_tokens":9,"cache_read_input_tokens":0,"output_tokens":9}}"#;
+    let plain = "the quick brown fox jumps over ".repeat(2100);
+    let escaped = r#"a line with a \"quote\" in it, and its end\n"#.repeat(1500);
+    let numbers = "0.0123456,".repeat(6500);
+    let text = |text: &str| format!(r#"{{"content":[{{"type":"text","text":"{text}"}}],{usage}"#);
+    let bodies = [
+        ("plain text", Family::Claude, text(&plain)),
+        ("text with escapes", Family::Claude, text(&escaped)),
+        (
+            "embedding",
+            Family::Titan,
+            format!(r#"{{"embedding":[{numbers}0],"inputTextTokenCount":8}}"#),
+        ),
+    ];
+    let mut group = c.benchmark_group("usage of 64 KiB");
+    for (name, family, body) in &bodies {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(*name, |b| {
+            b.iter(|| {
+                let mut usage = BodyUsage::new(Action::Invoke, *family);
+                usage.feed(black_box(body.as_bytes()));
+                usage.settle(&FieldUsage::default())
+            });
+        });
+    }
+    group.finish();
+}
+
+/// One event of a stream, and what a whole answer's cost takes.
+fn events(c: &mut Criterion) {
+    use base64::Engine as _;
+    let payload = |event: &str| {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(event);
+        format!(r#"{{"bytes":"{encoded}","p":"abcdefghijklmn"}}"#)
+    };
+    let delta = payload(
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":264}}"#,
+    );
+    let text = payload(
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hello"}}"#,
+    );
+    let mut group = c.benchmark_group("event");
+    for (name, payload) in [("message_delta", &delta), ("text, passed over", &text)] {
+        let mut usage = StreamUsage::new(Family::Claude);
+        group.bench_function(name, |b| {
+            b.iter(|| usage.on_event(b"chunk", black_box(payload.as_bytes())))
+        });
+    }
+    group.finish();
+    let overrides = Overrides::default();
+    let model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let question =
+        Question { model, region: "us-east-1", base_model: None, overrides: &overrides, map: None };
+    c.bench_function("price look-up", |b| {
+        b.iter(|| lookup(black_box(&question)).expect("listed").rate)
+    });
+    let rate = lookup(&question).expect("listed").rate;
+    let billed =
+        Counts { input: Some(100), output: Some(264), cache_read: Some(2000), ..Counts::default() };
+    let usage = Counts::settle(billed, billed);
+    c.bench_function("cost of one answer", |b| {
+        b.iter(|| price(black_box(&usage), black_box(&rate)))
+    });
+}
+
+criterion_group!(benches, heads, content, signatures, bodies, events);
 criterion_main!(benches);

@@ -14,9 +14,9 @@
 //!            ▼
 //!          policy                                    auth · route · balance
 //!            ▼
-//!         bedrock                                    operation · model · fault
+//!         bedrock                                    operation · model · usage · price · fault
 //!            ▼
-//!           wire                                     http1 · eventstream · sigv4
+//!           wire                                     http1 · eventstream · sigv4 · json
 //!            ▼
 //!   buffer → limits → units, secret                  words
 //! ```
@@ -38,6 +38,7 @@
 //! - Content passes byte for byte, request and answer, and on arrival. What leaves differs only in the head.
 //! - Time, randomness and configuration are arguments below `net`. Only `net::clock` reads a clock.
 //! - No credential, client key or request content reaches a log, an error or a panic message.
+//! - Money is integer pico-dollars. Usage or a price that is not known is unknown, never 0.
 //! - A message that was cut, or a stream whose frames break, never ends cleanly at the client.
 //! - No lock and no heap allocation of ours per request in the steady state on the data plane (rustls 0.23
 //!   makes a vector per record). One system call besides io_uring's: the look at an idle connection that

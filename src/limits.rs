@@ -26,6 +26,15 @@ pub const CONTENT_RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// Content left unread by an early answer (401, 404, 413, …) that is read and dropped so that the
 /// connection lives on. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_BYTES_MAX: usize = 64 * 1024;
+/// Paths that one JSON scanner watches. Ours: they are bits of one word. Hit: does not compile.
+pub const JSON_PATHS_MAX: usize = 24;
+/// Steps of one such path. Ours; AWS's deepest has 4. Hit: does not compile.
+pub const JSON_STEPS_MAX: usize = 6;
+/// A key or number of JSON that is looked at. Ours: above the longest that AWS writes. Hit: it is no
+/// key or number that we know.
+pub const JSON_TOKEN_BYTES_MAX: usize = 64;
+/// Base64 characters decoded at once, on the stack. Ours; a multiple of 4, so that blocks decode alone.
+pub const BASE64_BLOCK_BYTES: usize = 2048;
 
 /// What a client may go on sending after we closed, before it is reset: an SDK sends all of its content
 /// before it looks for our 413. Ours.
@@ -104,5 +113,6 @@ pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);
+const _: () = assert!(BASE64_BLOCK_BYTES.is_multiple_of(4));
 const _: () = assert!(IDLE_BUFFER_BYTES < HEAD_BYTES_MAX);
 const _: () = assert!(FRAME_HEADERS_BYTES_MAX < FRAME_BYTES_MAX - FRAME_BYTES_MIN);

@@ -1,8 +1,47 @@
 //! Numbers that cannot be swapped: each with its own type and its unit in its name.
 
+use std::fmt;
+
 /// Seconds since 1970-01-01T00:00:00Z, by the wall clock. Signs requests; never measures a wait.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct UnixSeconds(pub u64);
+
+/// A number of tokens, of whatever kind.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Tokens(pub u64);
+
+/// Money in 10⁻¹² US dollars: every published per-token price is a whole number of these.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct PicoUsd(pub u64);
+
+impl PicoUsd {
+    /// Of one dollar.
+    pub const PER_USD: u64 = 1_000_000_000_000;
+
+    /// `self` per piece, for `count` pieces. `None` above $18.4 M: refuse to bill, never wrap.
+    #[must_use]
+    pub fn times(self, count: u64) -> Option<Self> {
+        self.0.checked_mul(count).map(Self)
+    }
+
+    /// Both. `None` above $18.4 M.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl fmt::Display for PicoUsd {
+    /// Dollars as an exact decimal without trailing zeros: `0.000003`, `12`, `0`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dollars, rest) = (self.0 / Self::PER_USD, self.0 % Self::PER_USD);
+        if rest == 0 {
+            return write!(out, "{dollars}");
+        }
+        let digits = format!("{rest:012}");
+        write!(out, "{dollars}.{}", digits.trim_end_matches('0'))
+    }
+}
 
 /// Identifies one request from its head to its log line: 128 random bits, shown as a version 4 UUID
 /// (RFC 9562 §5.4), the shape AWS gives `x-amzn-requestid`.
@@ -38,6 +77,20 @@ impl RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn money_is_exact_and_never_wraps() {
+        let check = |pico: u64, text: &str| assert_eq!(PicoUsd(pico).to_string(), text);
+        check(0, "0");
+        check(1, "0.000000000001");
+        check(3_000_000, "0.000003");
+        check(12 * PicoUsd::PER_USD, "12");
+        check(u64::MAX, "18446744.073709551615");
+        assert_eq!(PicoUsd(3_000_000).times(1_000_000), Some(PicoUsd(3 * PicoUsd::PER_USD)));
+        assert_eq!(PicoUsd(2).times(u64::MAX), None);
+        assert_eq!(PicoUsd(1).plus(PicoUsd(u64::MAX)), None);
+        assert_eq!(PicoUsd(1).plus(PicoUsd(2)), Some(PicoUsd(3)));
+    }
 
     #[test]
     fn a_request_id_is_a_version_4_uuid() {

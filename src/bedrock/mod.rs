@@ -3,3 +3,5 @@
 pub mod fault;
 pub mod model;
 pub mod operation;
+pub mod price;
+pub mod usage;

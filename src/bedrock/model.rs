@@ -32,6 +32,10 @@ const ROUTES: [&str; 3] = ["converse", "invoke", "converse_like"];
 /// LiteLLM's hints at the family of an imported model, in front of its ARN.
 const FAMILIES: [&str; 7] = ["llama", "deepseek_r1", "nova", "nova-2", "qwen2", "qwen3", "openai"];
 
+/// What stands in front of the ids of cross-region inference profiles.
+const AREAS: [&str; 14] =
+    ["us", "eu", "apac", "global", "us-gov", "au", "jp", "in", "ca", "sa", "mx", "il", "me", "af"];
+
 /// A model string, taken apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Model<'a> {
@@ -89,6 +93,13 @@ pub fn parse(text: &str) -> Result<Model<'_>, NotBedrock<'_>> {
         id = rest;
     }
     if id.is_empty() { Err(NotBedrock::Empty) } else { Ok(Model { id, region, provider_named }) }
+}
+
+/// The model id behind a cross-region profile id; `None` if `id` is no such profile's.
+#[must_use]
+pub fn without_area(id: &str) -> Option<&str> {
+    let (area, rest) = id.split_once('.')?;
+    (AREAS.contains(&area) && rest.contains('.')).then_some(rest)
 }
 
 /// Whether `id` is meant as an ARN.

@@ -4,5 +4,6 @@
 
 pub mod eventstream;
 pub mod http1;
+pub mod json;
 pub mod percent;
 pub mod sigv4;
