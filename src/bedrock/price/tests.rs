@@ -201,3 +201,23 @@ fn pieces_are_charged_by_the_piece() {
     let Cost::Known(bill) = price(&guess, &sonnet()) else { panic!("priced") };
     assert_eq!((bill.cache_write, bill.assumes_5m), (PicoUsd(7_500_000), true));
 }
+
+proptest::proptest! {
+    // Findings are kept in tests/vectors, not where proptest would put them.
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, cases: 500, ..Default::default() })]
+
+    #[test]
+    fn maps_are_read_as_serde_reads_them(
+        digits in 0..10_000_000_000_u64,
+        exponent in -14..3_i32,
+        at: proptest::sample::Index,
+        byte in 0x20..0x7f_u8,
+    ) {
+        let text = format!(r#"{{"a": {{"input_cost_per_token": {digits}e{exponent}, "input_cost_per_query": 0.{digits}}}}}"#);
+        fuzz_litellm(text.as_bytes());
+        let mut text = text.into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        fuzz_litellm(&text);
+    }
+}

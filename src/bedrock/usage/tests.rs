@@ -173,3 +173,29 @@ fn any_lines_are_survived() {
         }
     }
 }
+
+proptest::proptest! {
+    // Findings are kept in tests/vectors, not where proptest would put them.
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, cases: 500, ..Default::default() })]
+
+    #[test]
+    fn damaged_events_are_survived(
+        family: u8,
+        which: proptest::sample::Index,
+        at: proptest::sample::Index,
+        byte: u8,
+        number: u64,
+    ) {
+        let cases = cases();
+        let (_, case) = which.get(&cases);
+        let mut lines = vec![family];
+        for event in case["events"].as_array().into_iter().flatten() {
+            lines.extend_from_slice(if event[0] == "metadata" { b"m" } else { b"" });
+            lines.extend_from_slice(event[1].as_str().unwrap().replace("50", &number.to_string()).as_bytes());
+            lines.push(b'\n');
+        }
+        let at = at.index(lines.len());
+        lines[at] = byte;
+        super::properties::fuzz_stream(&lines);
+    }
+}
