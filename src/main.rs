@@ -7,10 +7,13 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use outcrop::control_plane::{
-    bind,
-    config::{self, Environment, Loaded, Problem},
-    supervisor,
+use outcrop::{
+    bedrock::price,
+    control_plane::{
+        bind,
+        config::{self, Environment, Loaded, Problem},
+        supervisor,
+    },
 };
 
 #[cfg(feature = "stand-in")]
@@ -38,6 +41,14 @@ enum Mode {
         /// The configuration file (LiteLLM's config.yaml)
         #[arg(long, short)]
         config: PathBuf,
+    },
+    /// Show what a model's tokens cost, and by which rule
+    Prices {
+        /// A model id, a cross-region profile id, or an ARN
+        model: String,
+        /// The region that requests go to
+        #[arg(long, default_value = "us-east-1")]
+        region: String,
     },
     /// Run the proxy in front of a built-in Bedrock stand-in; needs no AWS account
     #[cfg(feature = "stand-in")]
@@ -73,6 +84,7 @@ fn main() -> ExitCode {
     match command.subcommand {
         None => serve(&command.serve),
         Some(Mode::Check { config }) => check(&config),
+        Some(Mode::Prices { model, region }) => prices(&model, &region),
         #[cfg(feature = "stand-in")]
         Some(Mode::Demo(arguments)) => told(demo::run(&arguments, say)),
         #[cfg(feature = "stand-in")]
@@ -93,6 +105,15 @@ fn check(path: &std::path::Path) -> ExitCode {
         }
         Err(code) => code,
     }
+}
+
+fn prices(model: &str, region: &str) -> ExitCode {
+    let overrides = price::Overrides::default();
+    let question =
+        price::Question { model, region, base_model: None, overrides: &overrides, map: None };
+    let explanation = price::explain(&question);
+    let _ = writeln!(io::stdout(), "{explanation}");
+    if explanation.priced.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
