@@ -43,6 +43,25 @@ impl fmt::Display for PicoUsd {
     }
 }
 
+impl PicoUsd {
+    /// Appends what `Display` shows, without allocating.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let mut digits = [b'0'; 33];
+        let (mut rest, mut start) = (self.0, digits.len());
+        while rest > 0 || start > digits.len() - 13 {
+            start -= 1;
+            digits[start] = b"0123456789"[usize::try_from(rest % 10).expect("a digit")];
+            rest /= 10;
+        }
+        let (dollars, fraction) = digits[start..].split_at(digits.len() - 12 - start);
+        out.extend_from_slice(dollars);
+        if let Some(last) = fraction.iter().rposition(|digit| *digit != b'0') {
+            out.push(b'.');
+            out.extend_from_slice(&fraction[..=last]);
+        }
+    }
+}
+
 /// Identifies one request from its head to its log line: 128 random bits, shown as a version 4 UUID
 /// (RFC 9562 §5.4), the shape AWS gives `x-amzn-requestid`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,6 +109,24 @@ mod tests {
         assert_eq!(PicoUsd(2).times(u64::MAX), None);
         assert_eq!(PicoUsd(1).plus(PicoUsd(u64::MAX)), None);
         assert_eq!(PicoUsd(1).plus(PicoUsd(2)), Some(PicoUsd(3)));
+    }
+
+    #[test]
+    fn money_is_written_as_it_is_shown() {
+        for pico in [
+            0,
+            1,
+            10,
+            999_999_999_999,
+            1_000_000_000_000,
+            12_345_000_000_000,
+            123_456_789,
+            u64::MAX,
+        ] {
+            let mut out = Vec::new();
+            PicoUsd(pico).write(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), PicoUsd(pico).to_string());
+        }
     }
 
     #[test]

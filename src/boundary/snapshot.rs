@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::{
-    bedrock::operation::Action,
+    bedrock::{operation::Action, price::Rate},
     policy::{auth::Keys, route::Routes},
     secret::Secret,
     wire::{percent, sigv4},
@@ -59,6 +59,8 @@ pub struct Deployment {
     pub endpoint: Arc<Endpoint>,
     /// What requests are signed with.
     pub credential: Credential,
+    /// What its tokens cost, if that is known.
+    pub rate: Option<Box<Rate>>,
     paths: [PreparedPath; Action::ALL.len()],
 }
 
@@ -108,7 +110,7 @@ impl Deployment {
             sigv4::canonical_path(&wire, &mut canonical);
             PreparedPath { wire, canonical }
         });
-        Self { id, region, endpoint, credential, paths }
+        Self { id, region, endpoint, credential, rate: None, paths }
     }
 
     /// The path of `action` on this deployment's model.

@@ -64,12 +64,14 @@ pub fn snapshot(settings: &Settings, endpoints: &mut Endpoints) -> Snapshot {
 
 fn deployment(settings: &config::Deployment, endpoints: &mut Endpoints) -> Deployment {
     let place = &settings.endpoint;
-    Deployment::new(
+    let mut deployment = Deployment::new(
         settings.id.clone(),
         settings.region.clone(),
         &settings.bedrock_model_id,
         &place.base_path,
         endpoints.of(place),
         settings.credential.clone(),
-    )
+    );
+    deployment.rate = settings.price.as_ref().ok().map(|priced| Box::new(priced.rate));
+    deployment
 }

@@ -174,7 +174,7 @@ async fn attempt(
     };
     dispatch::write_head(&attempt, &mut worker.signing.borrow_mut(), head);
     let is_draining = worker.is_draining();
-    let context = HeadContext { intake, deployment_id: &deployment.id, is_draining };
+    let context = HeadContext { intake, deployment, is_draining };
     let exchange = async {
         // An upstream that answers early may stop reading: what it says counts, not that we were cut short.
         let sent = upstream.send(head, content, answer).await;

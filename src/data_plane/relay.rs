@@ -6,8 +6,12 @@
 use std::{pin::pin, time::Duration};
 
 use crate::{
-    bedrock::fault::Fault,
-    boundary::notice::Event,
+    bedrock::{
+        fault::Fault,
+        price::{self, Cost},
+        usage::{Counts, FieldUsage},
+    },
+    boundary::{notice::Event, snapshot::Deployment},
     data_plane::{
         connection::Client,
         intake::Intake,
@@ -72,8 +76,8 @@ impl NoAnswer {
 pub struct HeadContext<'a> {
     /// The request this answers.
     pub intake: &'a Intake<'a>,
-    /// `x-litellm-model-id`.
-    pub deployment_id: &'a str,
+    /// Whose answer it is.
+    pub deployment: &'a Deployment,
     /// Whether we are about to stop.
     pub is_draining: bool,
 }
@@ -195,7 +199,10 @@ fn accept(
         reply::write_date(clock::unix_now(), out);
     }
     emit::field(out, "x-litellm-call-id", intake.call_id.as_bytes());
-    emit::field(out, "x-litellm-model-id", context.deployment_id.as_bytes());
+    emit::field(out, "x-litellm-model-id", context.deployment.id.as_bytes());
+    if head.status == 200 {
+        write_cost(context.deployment, head, out);
+    }
     write_connection(client_keeps_alive, intake.version, out);
     out.extend_from_slice(b"\r\n");
     Ok(Answer {
@@ -205,6 +212,24 @@ fn accept(
         client_keeps_alive,
         client_framing,
     })
+}
+
+/// `x-litellm-response-cost`, in US dollars, if it is known by now: InvokeModel's answers count their
+/// tokens in the head. What is not known, as the lifetime of what was written to a cache, is not guessed.
+fn write_cost(deployment: &Deployment, head: &AnswerHead<'_, '_>, out: &mut Vec<u8>) {
+    let Some(rate) = &deployment.rate else { return };
+    let counts = FieldUsage::of(head.fields.iter()).counts();
+    if counts.input.is_none() {
+        return;
+    }
+    match price::price(&Counts::settle(counts, Counts::default()), rate) {
+        Cost::Known(bill) if !bill.assumes_5m => {
+            out.extend_from_slice(b"x-litellm-response-cost: ");
+            bill.total.write(out);
+            out.extend_from_slice(b"\r\n");
+        }
+        Cost::Known(_) | Cost::Unknown(_) => {}
+    }
 }
 
 /// Says it where the version's default would say otherwise.

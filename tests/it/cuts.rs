@@ -109,7 +109,7 @@ fn a_corrupt_stream_is_cut_where_it_breaks(driver: DriverChoice) {
     client.send(request(STREAM, BEARER, b"{}"));
     let mut hand = upstream.accept();
     hand.request();
-    hand.send(&format!(
+    hand.send(format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nContent-Length: {}\r\n\r\n",
         first_frame - 1
     ));

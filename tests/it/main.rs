@@ -12,6 +12,7 @@
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
+//!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
@@ -26,6 +27,8 @@ mod arrival;
 mod clients;
 #[cfg(feature = "stand-in")]
 mod content;
+#[cfg(feature = "stand-in")]
+mod cost;
 #[cfg(feature = "stand-in")]
 mod cuts;
 #[cfg(feature = "stand-in")]

@@ -100,6 +100,11 @@ impl Deployment {
         Self { name: name.to_owned(), ..self }
     }
 
+    /// Of another model.
+    pub fn of(self, model: &str) -> Self {
+        Self { model: model.to_owned(), ..self }
+    }
+
     /// With `model_info.id`.
     pub fn with_id(self, id: &str) -> Self {
         Self { id: Some(id.to_owned()), ..self }

@@ -109,13 +109,12 @@ pub fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let width = RANGE.end - RANGE.start;
     let start = u16::try_from(std::process::id() % u32::from(width)).expect("below the width");
-    for _ in 0..width {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..width).map(|_| {
         let offset = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % width;
-        if TcpListener::bind(("127.0.0.1", RANGE.start + offset)).is_ok() {
-            return RANGE.start + offset;
-        }
-    }
-    panic!("no free port in {RANGE:?}")
+        RANGE.start + offset
+    });
+    ports.find(is_free).expect("a free port")
 }
 
 /// A path for a test's own file, below `target/`.

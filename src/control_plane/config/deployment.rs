@@ -8,8 +8,9 @@ use super::problem::{Place, Problems};
 use super::read::climbs;
 use super::settings::{Deployment, Endpoint};
 use super::weight::Amounts;
-use super::{credential, endpoint, identity, keys, region, weight};
+use super::{credential, endpoint, identity, keys, price, region, weight};
 use crate::bedrock::model;
+use crate::bedrock::price::PriceMap;
 
 /// AWS takes no longer `modelId`.
 const MODEL_ID_BYTES_MAX: usize = 2_048;
@@ -28,6 +29,8 @@ struct Draft {
 pub(super) struct Chosen {
     /// What AWS is asked for.
     pub(super) id: String,
+    /// What `model` says where `model_id` says something else: LiteLLM prices by it.
+    pub(super) named: Option<String>,
     /// `bedrock/<region>/` in front of `model`, or of `model_id`.
     pub(super) prefix_region: Option<String>,
     /// The region in the ARN of `model_id`, else of `model`.
@@ -37,6 +40,7 @@ pub(super) struct Chosen {
 /// The deployments of `model_list`, without the entries that hold errors.
 pub(super) fn read(
     root: &Node,
+    prices: Option<&PriceMap>,
     environment: &Environment,
     problems: &mut Problems,
 ) -> Vec<Deployment> {
@@ -57,7 +61,7 @@ pub(super) fn read(
         }
     };
     let drafts: Vec<_> =
-        items.iter().filter_map(|item| draft(item, environment, problems)).collect();
+        items.iter().filter_map(|item| draft(item, prices, environment, problems)).collect();
     let entries: Vec<_> = drafts
         .iter()
         .map(|draft| (draft.deployment.model_name.as_str(), draft.amounts, &draft.params_place))
@@ -71,7 +75,12 @@ pub(super) fn read(
 }
 
 /// One entry; `None` after an error.
-fn draft(entry: &Node, environment: &Environment, problems: &mut Problems) -> Option<Draft> {
+fn draft(
+    entry: &Node,
+    prices: Option<&PriceMap>,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Draft> {
     let Content::Mapping(_) = entry.content else {
         let message = format!(
             "must be a mapping with `model_name` and `litellm_params`, not {}",
@@ -108,10 +117,14 @@ fn draft(entry: &Node, environment: &Environment, problems: &mut Problems) -> Op
     let endpoint = named.ok()?.unwrap_or_else(|| endpoint::public(&region));
     warn_of_clear_text(&endpoint, &credential, params, problems);
     let (id, id_place) = id.ok()?.unwrap_or_else(|| (String::new(), entry.place.clone()));
+    let Chosen { id: bedrock_model_id, named, .. } = chosen?;
+    let asked = price::Asked { model: &bedrock_model_id, named: named.as_deref(), region: &region };
+    let price = price::choose((params, info), &asked, prices, problems);
     let deployment = Deployment {
         model_name: model_name?,
         id,
-        bedrock_model_id: chosen?.id,
+        bedrock_model_id,
+        price,
         region,
         endpoint,
         credential,
@@ -165,6 +178,7 @@ fn chosen(params: &Node, problems: &mut Problems) -> Option<Chosen> {
     let (by_model, by_id) = (by_model?, model_of(node, true, problems)?);
     Some(Chosen {
         id: by_id.id,
+        named: Some(by_model.id),
         prefix_region: by_id.prefix_region.or(by_model.prefix_region),
         arn_region: by_id.arn_region.or(by_model.arn_region),
     })
@@ -195,6 +209,7 @@ fn model_of(node: &Node, bedrock: bool, problems: &mut Problems) -> Option<Chose
         Ok(model) => {
             return Some(Chosen {
                 id: model.id.into(),
+                named: None,
                 prefix_region: model.region.map(String::from),
                 arn_region: model::arn_region(model.id).map(String::from),
             });

@@ -57,6 +57,10 @@ fn explain_deployment(
     writeln!(out, "    model       {bedrock_model_id}")?;
     writeln!(out, "    region      {region}")?;
     writeln!(out, "    endpoint    {}", endpoint.url())?;
+    match &deployment.price {
+        Ok(priced) => writeln!(out, "    price       {}", priced.rule)?,
+        Err(reason) => writeln!(out, "    price       unknown: {reason}")?,
+    }
     let source = match deployment.credential_source {
         CredentialSource::Entry => "the entry's own",
         CredentialSource::Environment => "of the environment",

@@ -6,6 +6,7 @@
 
 use super::document::{Content, Node};
 use super::problem::Problems;
+use crate::bedrock::price::Name;
 
 /// What may stand in one mapping: names, with spaces between them.
 pub(super) struct Section {
@@ -34,7 +35,7 @@ pub(super) const TOP: Section = Section {
 };
 
 pub(super) const OUTCROP: Section =
-    Section { honoured: "driver shutdown_grace_s", others: "", families: "", inner: &[] };
+    Section { honoured: "driver shutdown_grace_s prices", others: "", families: "", inner: &[] };
 
 pub(super) const ENTRY: Section = Section {
     honoured: "model_name litellm_params model_info",
@@ -69,9 +70,9 @@ pub(super) const LITELLM_PARAMS: Section = Section {
 };
 
 pub(super) const MODEL_INFO: Section = Section {
-    honoured: "id",
+    honoured: "id base_model",
     others: "\
-        base_model mode tier team_id team_public_model_name blocked discoverable access_groups \
+        mode tier team_id team_public_model_name blocked discoverable access_groups \
         access_windows allowed_fails allowed_fails_policy cooldown_time order allow_fail_open \
         litellm_provider max_tokens max_input_tokens max_output_tokens description created_at created_by \
         updated_at updated_by db_model deprecation_date rpm tpm tags disable_background_health_check \
@@ -162,7 +163,9 @@ impl Section {
             );
         }
         for (key, value) in mapping.entries() {
-            if names(self.honoured).any(|name| name == key) {
+            let is_price =
+                self.families.contains("input_cost_per_") && Name::from_litellm(key).is_some();
+            if is_price || names(self.honoured).any(|name| name == key) {
                 continue;
             }
             let message = if self.knows(key) {

@@ -22,6 +22,7 @@ mod identity;
 mod include;
 mod keys;
 mod lines;
+mod price;
 mod problem;
 mod read;
 mod region;
@@ -56,7 +57,8 @@ fn load_by(
     let settings = include::read(path, read_file, &mut problems).map(|mut root| {
         let mut environment = environment.clone();
         substitute::substitute(&mut root, &mut environment, &mut problems);
-        let deployments = deployment::read(&root, &environment, &mut problems);
+        let prices = price::map(&root, read_file, &mut problems);
+        let deployments = deployment::read(&root, prices.as_ref(), &environment, &mut problems);
         general::read(&root, deployments, &environment, &mut problems)
     });
     match settings {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use crate::bedrock::price::{NoRate, Priced};
 use crate::boundary::snapshot::Credential;
 use crate::secret::Secret;
 
@@ -57,6 +58,8 @@ pub struct Deployment {
     pub id: String,
     /// What AWS is asked for: a bare model id or an ARN, not percent-encoded.
     pub bedrock_model_id: String,
+    /// What its tokens cost, or why nobody knows.
+    pub price: Result<Priced, NoRate>,
     /// The region that signatures name.
     pub region: String,
     /// Where requests go.

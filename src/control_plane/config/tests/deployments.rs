@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ARN: &str = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/a1b2";
+const ARN: &str = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/a1b2";
 
 /// With the region and the keys in place.
 fn in_region(params: &str, warnings: &[&str]) -> Deployment {
@@ -313,8 +313,6 @@ fn entries_have_a_shape() {
             "c.yaml:3: model_list[0].weight: belongs under `litellm_params`",
             "c.yaml:4: model_list[0].litellm_params.wieght: unknown key; did you mean `weight`? (warning)",
             "timeout: LiteLLM's key",
-            "input_cost_per_token: LiteLLM's key",
-            "c.yaml:5: model_list[0].model_info.base_model: LiteLLM's key",
         ],
     );
 }

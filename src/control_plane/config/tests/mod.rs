@@ -11,6 +11,7 @@ use super::{
 mod credentials;
 mod deployments;
 mod files;
+mod prices;
 mod whole;
 
 /// A secret of the environments below: it must show nowhere.

@@ -41,7 +41,11 @@ fn the_annotated_reference_is_right_where_it_is_commented_out() {
     ];
     let mut environment: Vec<_> = variables.map(|name| (name, MARKER)).to_vec();
     environment.extend(KEYS.into_iter().chain([("LITELLM_MASTER_KEY", MARKER)]));
-    let files = [("c.yaml", uncommented.as_str()), ("more_models.yaml", "model_list: []")];
+    let files = [
+        ("c.yaml", uncommented.as_str()),
+        ("more_models.yaml", "model_list: []"),
+        ("prices.json", "{}"),
+    ];
     let loaded = load_files(&files, &environment)
         .unwrap_or_else(|problems| panic!("{}\n{uncommented}", rendered(&problems)));
     let unexpected: Vec<_> = loaded
