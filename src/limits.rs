@@ -16,6 +16,8 @@ pub const CHUNK_EXTENSION_BYTES_MAX: usize = 16 * 1024;
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Interim (1xx) answers skipped before the final one. Ours. Hit: 502.
 pub const INTERIM_ANSWERS_MAX: usize = 16;
+/// An error of upstream's that is held back to see that it quotes no credential. Ours. Hit: 502.
+pub const WITHHELD_BYTES_MAX: usize = 256 * 1024;
 /// Request content, unless `general_settings.max_request_size_mb` says otherwise. AWS takes 25,000,000 B
 /// for InvokeModel. Hit: 413.
 pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;

@@ -42,6 +42,8 @@ pub enum Fault {
     Untrusted,
     /// Upstream answered nonsense, or broke off before the head was whole (upstream erred).
     BadAnswer,
+    /// Upstream refused our own credential (we erred).
+    CredentialRefused,
     /// Upstream did not answer in time (upstream erred).
     AnswerTimeout,
     /// We are about to stop (nobody erred).
@@ -63,7 +65,7 @@ impl Fault {
             Self::ExpectationFailed => 417,
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
-            Self::Untrusted | Self::BadAnswer => 502,
+            Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
             Self::Unreachable | Self::ShuttingDown => 503,
             Self::AnswerTimeout => 504,
             Self::VersionNotSupported => 505,
@@ -83,7 +85,9 @@ impl Fault {
             Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => {
                 "ServiceUnavailableException"
             }
-            Self::Untrusted | Self::BadAnswer => "InternalServerException",
+            Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
+                "InternalServerException"
+            }
             _ => "ValidationException",
         }
     }
@@ -121,6 +125,9 @@ impl Fault {
             }
             Self::BadAnswer => {
                 "The model's endpoint broke off or answered with something that is not HTTP; try again."
+            }
+            Self::CredentialRefused => {
+                "The model's endpoint refused this proxy's own credential; its operator can mend that."
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
@@ -166,6 +173,7 @@ mod tests {
             Fault::Unreachable,
             Fault::Untrusted,
             Fault::BadAnswer,
+            Fault::CredentialRefused,
             Fault::AnswerTimeout,
             Fault::ShuttingDown,
         ];

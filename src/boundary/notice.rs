@@ -37,6 +37,8 @@ pub enum Event {
     BadAnswer(&'static str),
     /// The answer did not come in time.
     AnswerTimedOut,
+    /// The answer refused our credential, and quoted it.
+    CredentialRefused,
     /// The answer broke off after its head; the client's was cut, too.
     AnswerCut(&'static str),
     /// Accepting failed.
@@ -62,6 +64,10 @@ impl fmt::Display for Notice {
                 write!(f, "its endpoint is not trusted: {error}; SSL_CERT_FILE adds trusted roots")
             }
             Event::BadAnswer(what) => write!(f, "its endpoint's answer was refused: {what}"),
+            Event::CredentialRefused => f.write_str(
+                "its endpoint refused our credential, in words that quote it and so were withheld; \
+                 check the secret access key and the session token",
+            ),
             Event::AnswerTimedOut => f.write_str("its endpoint did not answer in time"),
             Event::AnswerCut(what) => {
                 write!(f, "an answer broke off, and so did the client's: {what}")

@@ -89,6 +89,17 @@ pub enum Credential {
     ApiKey(Secret),
 }
 
+impl Credential {
+    /// The secret that goes over the wire, if one does: who gets it could quote it.
+    #[must_use]
+    pub fn shown_upstream(&self) -> Option<&Secret> {
+        match self {
+            Self::SigV4 { session_token, .. } => session_token.as_ref(),
+            Self::ApiKey(key) => Some(key),
+        }
+    }
+}
+
 impl Deployment {
     /// Prepares the paths of every action below `base_path` (empty, or `/x/y`).
     #[must_use]

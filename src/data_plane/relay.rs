@@ -5,6 +5,8 @@
 
 use std::{pin::pin, time::Duration};
 
+use memchr::memmem;
+
 use crate::{
     bedrock::{
         fault::Fault,
@@ -20,7 +22,7 @@ use crate::{
         tap::Tap,
         upstream::{Arrival, Upstream, within_answer_time},
     },
-    limits::{CLIENT_STALL_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX},
+    limits::{CLIENT_STALL_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, WITHHELD_BYTES_MAX},
     net::{clock, runtime::Elapsed, tls::TlsError},
     wire::http1::{
         emit::{self, ConnectionOptions},
@@ -31,6 +33,7 @@ use crate::{
 
 /// An answer whose head is whole; the client's is in `out`, and behind it what came of the content.
 pub struct Answer {
+    status: u16,
     /// Carries the content.
     pub flow: Outflow,
     /// Whether upstream will take another request on this connection.
@@ -50,6 +53,8 @@ pub enum NoAnswer {
     Broken(&'static str),
     /// It did not come in time.
     TimedOut,
+    /// It quotes our credential: AWS's word for a wrong signature holds all that was signed.
+    QuotesSecret,
 }
 
 impl NoAnswer {
@@ -59,6 +64,7 @@ impl NoAnswer {
         match self {
             Self::Nothing(_) | Self::Broken(_) => Fault::BadAnswer,
             Self::TimedOut => Fault::AnswerTimeout,
+            Self::QuotesSecret => Fault::CredentialRefused,
         }
     }
 
@@ -68,6 +74,7 @@ impl NoAnswer {
         match self {
             Self::Nothing(what) | Self::Broken(what) => Event::BadAnswer(what),
             Self::TimedOut => Event::AnswerTimedOut,
+            Self::QuotesSecret => Event::CredentialRefused,
         }
     }
 }
@@ -100,7 +107,15 @@ pub async fn receive_head(
                 whole.flow.begin(out);
                 whole.flow.push(&answer[length..], out);
                 // Nothing has left yet: what is broken from the start can still be told.
-                return whole.flow.broken().map_or(Ok(whole), |what| Err(NoAnswer::Broken(what)));
+                if let Some(what) = whole.flow.broken() {
+                    return Err(NoAnswer::Broken(what));
+                }
+                return match context.deployment.credential.shown_upstream() {
+                    Some(secret) if matches!(whole.status, 400 | 401 | 403) => {
+                        withhold_secret(upstream, whole, secret.expose(), out).await
+                    }
+                    _ => Ok(whole),
+                };
             }
             Head::Interim => {
                 interim += 1;
@@ -124,6 +139,33 @@ pub async fn receive_head(
         let nothing = answer.is_empty() && interim == 0;
         return Err(if nothing { NoAnswer::Nothing(ended) } else { NoAnswer::Broken(ended) });
     }
+}
+
+/// Holds an error back until it is whole, to see that it does not quote `secret`.
+async fn withhold_secret(
+    upstream: &mut Upstream,
+    mut answer: Answer,
+    secret: &str,
+    out: &mut Vec<u8>,
+) -> Result<Answer, NoAnswer> {
+    while !answer.flow.is_whole() {
+        if out.len() > WITHHELD_BYTES_MAX {
+            return Err(NoAnswer::Broken("its error has too many bytes"));
+        }
+        let flow = &mut answer.flow;
+        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
+        let arrived = within_answer_time(pin!(upstream.receive(&mut sink))).await;
+        match arrived.map_err(|_elapsed| NoAnswer::TimedOut)? {
+            Ok(Arrival::More) => {}
+            Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
+            _ => return Err(NoAnswer::Broken("it broke off within an error")),
+        }
+        if let Some(what) = answer.flow.broken() {
+            return Err(NoAnswer::Broken(what));
+        }
+    }
+    let quotes = memmem::find(out, secret.as_bytes()).is_some();
+    if quotes { Err(NoAnswer::QuotesSecret) } else { Ok(answer) }
 }
 
 enum Head {
@@ -206,6 +248,7 @@ fn accept(
     write_connection(client_keeps_alive, intake.version, out);
     out.extend_from_slice(b"\r\n");
     Ok(Answer {
+        status: head.status,
         flow: Outflow::new(upstream_framing, client_framing, tap),
         upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
             && upstream_framing != Framing::UntilClose,

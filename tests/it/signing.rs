@@ -4,7 +4,7 @@ use outcrop::control_plane::config::DriverChoice;
 use outcrop::mock_bedrock::{Operation, Options, Verdict};
 
 use crate::http::{End, request};
-use crate::proxy::{BEARER, Deployment, MODEL, Pair, under_both_drivers};
+use crate::proxy::{BEARER, ByHand, Deployment, MODEL, Pair, Proxy, under_both_drivers};
 
 /// Ids as AWS writes them.
 const IDS: [&str; 6] = [
@@ -29,6 +29,7 @@ under_both_drivers!(
     a_base_path_and_plain_http_are_signed_as_sent,
     a_query_is_passed_on_and_signed,
     a_wrong_secret_is_refused_in_aws_own_words,
+    a_refusal_that_quotes_our_token_is_withheld,
     forwarded_fields_are_signed,
 );
 
@@ -141,6 +142,42 @@ fn a_wrong_secret_is_refused_in_aws_own_words(driver: DriverChoice) {
         assert!(answer.head.field("x-litellm-model-id").is_some(), "a deployment said this");
     }
     assert_eq!(pair.stand_in.record().requests(), 2, "a refusal is an answer: sent once each");
+}
+
+/// AWS's word for a wrong signature holds the canonical request, and so the session token.
+fn a_refusal_that_quotes_our_token_is_withheld(driver: DriverChoice) {
+    const TOKEN: &str = "FwoGZXIvYXdzEJr//session/token+of+ours==";
+    let upstream = ByHand::start();
+    let one = Deployment::plain(upstream.address()).param("aws_session_token", TOKEN);
+    let proxy = Proxy::start(driver, None, &[one], "");
+    let error = |text: &str| format!("{{\"message\":\"it should have been 'POST {text}'\"}}");
+    for (text, framing) in [(TOKEN, "length"), (TOKEN, "chunked"), ("something else", "length")] {
+        let content = error(text);
+        let mut client = proxy.connect();
+        client.send(request("POST /bedrock/model/claude/invoke HTTP/1.1", BEARER, b"{}"));
+        let mut hand = upstream.accept();
+        hand.request();
+        let (start, rest) = content.split_at(40);
+        let head = "HTTP/1.1 403 Forbidden\r\nx-amzn-errortype: InvalidSignatureException\r\nConnection: close\r\n";
+        if framing == "length" {
+            hand.send(format!("{head}Content-Length: {}\r\n\r\n{start}", content.len()));
+            hand.send(rest);
+        } else {
+            hand.send(format!(
+                "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{start}\r\n",
+                start.len()
+            ));
+            hand.send(format!("{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len()));
+        }
+        let answer = client.answer();
+        if text == TOKEN {
+            answer.check_fault(502, "InternalServerException");
+            assert!(!String::from_utf8_lossy(&answer.content).contains("session/token"));
+        } else {
+            assert_eq!((answer.head.status, answer.end), (403, End::Clean));
+            assert_eq!(answer.content, content.as_bytes(), "as AWS said it");
+        }
+    }
 }
 
 fn forwarded_fields_are_signed(driver: DriverChoice) {
