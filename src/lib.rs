@@ -36,6 +36,8 @@
 //! # Invariants
 //!
 //! - Content passes byte for byte, request and answer, and on arrival. What leaves differs only in the head.
+//!   One exception: an error (400, 401, 403) to a deployment whose credential goes over the wire is held
+//!   until it is whole, and replaced if it quotes that credential.
 //! - Time, randomness and configuration are arguments below `net`. Only `net::clock` reads a clock.
 //! - No credential, client key or request content reaches a log, an error or a panic message.
 //! - Money is integer pico-dollars. Usage or a price that is not known is unknown, never 0.

@@ -62,7 +62,9 @@ pub const SEND_BYTES_MAX: usize = 64 * 1024;
 pub const SESSIONS_MAX: usize = 256;
 /// Notices that wait to be written for the operator. Ours. Hit: counted as lost.
 pub const NOTICES_MAX: usize = 1024;
-/// Notices written in one tick. Ours. Hit: the others are counted in one line.
+/// For how long a notice that happens again is counted rather than said. Ours.
+pub const NOTICES_EVERY_MS: u64 = 5_000;
+/// Different notices written in that time. Ours. Hit: the others are counted in one line.
 pub const NOTICES_SHOWN_MAX: usize = 20;
 /// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
 pub const SPARE_BUFFERS_MAX: usize = 128;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     bind::Bind,
+    bulletin::Bulletin,
     config::{DriverChoice, Settings},
     prepare::{self, Endpoints},
     resolver,
@@ -29,11 +30,9 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Shared, Start},
-    limits::{
-        NOTICES_SHOWN_MAX, RESOLVE_AGAIN_MS, RESOLVE_AT_START_MS_MAX, RESOLVE_EVERY_MS, TICK_MS,
-    },
+    limits::{RESOLVE_AGAIN_MS, RESOLVE_AT_START_MS_MAX, RESOLVE_EVERY_MS, TICK_MS},
     net::{
-        cores,
+        clock, cores,
         runtime::{Driver, probe_io_uring},
         tcp::Bound,
         tls::{self, ClientTls},
@@ -89,12 +88,12 @@ pub struct Running {
 /// # Errors
 /// [`RunError`]; nothing runs then.
 pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running, RunError> {
-    let (driver, driver_line) = choose_driver(settings.driver)?;
+    let processor_cores = cores::allowed();
+    let count = if workers == 0 { processor_cores.len() } else { workers };
+    let (driver, driver_line) = choose_driver(settings.driver, count)?;
     let roots = trusted_roots(settings)?;
     let mut endpoints = Endpoints::default();
     let published = Arc::new(Published::new(prepare::snapshot(settings, &mut endpoints)));
-    let processor_cores = cores::allowed();
-    let count = if workers == 0 { processor_cores.len() } else { workers };
     let bound =
         listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
     let address = bound[0].address().map_err(RunError::Core)?;
@@ -106,8 +105,9 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     for (index, bound) in bound.into_iter().enumerate() {
         let start = Start {
             bound,
-            // More workers than cores are for tests; pinning them would only make them queue.
-            core: (count <= processor_cores.len()).then(|| processor_cores[index]),
+            // Fewer than all are not pinned: two processes, or two containers that see the whole
+            // machine, would choose the same ones. taskset and cpusets say which these are.
+            core: (count == processor_cores.len()).then(|| processor_cores[index]),
             driver,
             published: published.clone(),
             tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,
@@ -136,17 +136,24 @@ impl Running {
     pub fn wait(mut self, mut say: impl FnMut(&str)) -> Result<(), RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(RunError::Core)?;
-        runtime.block_on(self.supervise(&mut say)).map_err(RunError::Core)?;
-        let mut result = Ok(());
+        let mut bulletin = Bulletin::default();
+        let supervised = runtime.block_on(self.supervise(&mut bulletin, &mut say));
+        runtime.shutdown_background(); // or a look-up that hangs would hold us until it is over
+        let mut result = supervised.map_err(RunError::Core);
         for core in std::mem::take(&mut self.cores) {
             let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
             result = result.and(ended.map_err(RunError::Core));
         }
-        show_notices(&self.notices, &mut say);
+        bulletin.publish(&self.notices, clock::now(), &mut say);
+        bulletin.close(&mut say);
         result
     }
 
-    async fn supervise(&self, say: &mut impl FnMut(&str)) -> io::Result<()> {
+    async fn supervise(
+        &self,
+        bulletin: &mut Bulletin,
+        say: &mut impl FnMut(&str),
+    ) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let endpoints = self.endpoints.all().to_vec();
@@ -156,7 +163,7 @@ impl Running {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = sleep(Duration::from_millis(TICK_MS)) => {
-                    show_notices(&self.notices, say);
+                    bulletin.publish(&self.notices, clock::now(), say);
                     if self.cores.iter().any(JoinHandle::is_finished) {
                         say("a core has ended by itself; stopping the others");
                         break;
@@ -206,28 +213,15 @@ async fn keep_resolving(endpoints: Vec<Arc<Endpoint>>) {
     }
 }
 
-fn show_notices(notices: &NoticeReader, say: &mut impl FnMut(&str)) {
-    for _ in 0..NOTICES_SHOWN_MAX {
-        let Some(notice) = notices.next() else { break };
-        say(&notice.to_string());
-    }
-    let mut rest = notices.take_lost();
-    while notices.next().is_some() {
-        rest += 1;
-    }
-    if rest > 0 {
-        say(&format!("{rest} more notices like these were not shown"));
-    }
-}
-
-fn choose_driver(choice: DriverChoice) -> Result<(Driver, String), RunError> {
+/// For `count` cores.
+fn choose_driver(choice: DriverChoice, count: usize) -> Result<(Driver, String), RunError> {
     let (driver, reason) = match choice {
         DriverChoice::Epoll => (Driver::Epoll, "as outcrop.driver says".to_owned()),
         DriverChoice::IoUring => (
-            Driver::IoUring(probe_io_uring().map_err(RunError::NoIoUring)?),
+            Driver::IoUring(probe_io_uring(count).map_err(RunError::NoIoUring)?),
             "as outcrop.driver says".to_owned(),
         ),
-        DriverChoice::Auto => match probe_io_uring() {
+        DriverChoice::Auto => match probe_io_uring(count) {
             Ok(flags) => (Driver::IoUring(flags), "the kernel grants it".to_owned()),
             Err(error) => (Driver::Epoll, format!("the kernel refuses io_uring: {error}")),
         },

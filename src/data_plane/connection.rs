@@ -101,6 +101,17 @@ async fn requests(client: &Client<'_>, worker: &Worker) {
 
 /// Waits for a request's first byte. False if none will be taken.
 async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
+    // Old clients end content with a CRLF that nobody counts (RFC 9112 §2.2): it begins no request.
+    while wait(client, worker).await {
+        if client.inbox.with(|bytes| bytes != b"\r\n") {
+            return true;
+        }
+        client.inbox.consume(2);
+    }
+    false
+}
+
+async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
     if !client.inbox.is_empty() {
         return !worker.is_draining();
     }

@@ -6,7 +6,7 @@
 //!                           → connect or reuse → sign, send → answer's head → relay content
 //! ```
 
-use std::{pin::pin, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use crate::{
     bedrock::{fault::Fault, operation::Action},
@@ -178,6 +178,9 @@ async fn attempt(
     let exchange = async {
         // An upstream that answers early may stop reading: what it says counts, not that we were cut short.
         let sent = upstream.send(head, content, answer).await;
+        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return Err(NoAnswer::TimedOut);
+        }
         let mut answer = relay::receive_head(upstream, &context, answer, out).await?;
         answer.upstream_keeps_alive &= sent.is_ok();
         Ok(answer)

@@ -31,6 +31,12 @@ use crate::{
     },
 };
 
+/// Fields of an answer's head that we write ourselves.
+const OWN_FIELDS: [&str; 4] =
+    ["content-length", "x-litellm-call-id", "x-litellm-model-id", "x-litellm-response-cost"];
+/// Letters and digits in a row that tell a secret: JSON may escape what stands between them.
+const TELLING_BYTES: usize = 16;
+
 /// An answer whose head is whole; the client's is in `out`, and behind it what came of the content.
 pub struct Answer {
     status: u16,
@@ -164,8 +170,14 @@ async fn withhold_secret(
             return Err(NoAnswer::Broken(what));
         }
     }
-    let quotes = memmem::find(out, secret.as_bytes()).is_some();
+    let quotes = memmem::find(out, telling_part(secret).as_bytes()).is_some();
     if quotes { Err(NoAnswer::QuotesSecret) } else { Ok(answer) }
+}
+
+/// The longest run of letters and digits, which no JSON escapes; all of it, if that is short.
+fn telling_part(secret: &str) -> &str {
+    let runs = secret.split(|letter: char| !letter.is_ascii_alphanumeric());
+    runs.max_by_key(|run| run.len()).filter(|run| run.len() >= TELLING_BYTES).unwrap_or(secret)
 }
 
 enum Head {
@@ -187,6 +199,9 @@ fn take_head(
     let interim_length = match parse_answer(answer, &mut storage) {
         Ok(None) => return Ok(Head::Partial),
         Ok(Some(head)) if head.status == 101 => return Err("it switched protocols unasked"),
+        Ok(Some(head)) if matches!(head.status, 301 | 302 | 303 | 307 | 308) => {
+            return Err("it redirected elsewhere, which AWS never does and we never follow");
+        }
         Ok(Some(head)) if head.status < 200 => head.length,
         Ok(Some(head)) => {
             let answer = accept(context, &head, out)?;
@@ -224,7 +239,9 @@ fn accept(
     emit::status_line(out, head.status, head.reason);
     let options = ConnectionOptions::of(&head.fields);
     for (name, value) in head.fields.iter() {
-        let is_ours = emit::is_hop_by_hop(name) || name.eq_ignore_ascii_case("content-length");
+        // Another proxy of our kind may be upstream: what it said of itself is not said of us.
+        let is_ours = emit::is_hop_by_hop(name)
+            || OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own));
         if !is_ours && !options.names(name) {
             emit::field(out, name, value);
         }

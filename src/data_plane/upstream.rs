@@ -13,7 +13,7 @@ use crate::{
     data_plane::scratch::Spares,
     limits::{
         ADDRESS_MS_MAX, CLIENT_STALL_MS_MAX, CONNECT_MS_MAX, EARLY_ANSWER_LOOK_MS,
-        FLOW_BUFFER_BYTES, SEND_BYTES_MAX,
+        FLOW_BUFFER_BYTES, HEAD_BYTES_MAX, SEND_BYTES_MAX,
     },
     net::{
         clock,
@@ -21,6 +21,7 @@ use crate::{
         tcp::Socket,
         tls::{ClientTls, PeerName, Received, Session, TlsError},
     },
+    wire::http1::head::{FieldStorage, parse_answer},
 };
 
 /// How long upstream may take none of what we send.
@@ -191,7 +192,7 @@ impl Upstream {
                     let some = receive_some(socket, session, received, outgoing, &mut sink).await;
                     let some = some.map_err(io_error)?;
                     *is_closed = matches!(some, Some((_, Received::Closed)));
-                    if some.is_none() || *is_closed || !early.is_empty() {
+                    if some.is_none() || *is_closed || begins_final(early) {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
@@ -299,6 +300,19 @@ async fn receive_some(
         }
     };
     Ok(Some((brought, state)))
+}
+
+/// Whether bytes received while a request is still being sent are, or hold, its final answer. Interim
+/// answers (103, 102, 100) are no reason to stop sending.
+fn begins_final(mut bytes: &[u8]) -> bool {
+    loop {
+        let mut storage = FieldStorage::new();
+        match parse_answer(bytes, &mut storage) {
+            Ok(Some(head)) if head.status < 200 => bytes = &bytes[head.length..],
+            Ok(None) => return bytes.len() >= HEAD_BYTES_MAX,
+            Ok(Some(_)) | Err(_) => return true,
+        }
+    }
 }
 
 fn io_error(error: TlsError) -> io::Error {

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -58,8 +58,6 @@ pub struct Shared {
     pub is_draining: AtomicBool,
     /// Set to stop at once.
     pub must_end: AtomicBool,
-    /// Cores that accept connections.
-    pub accepting: AtomicUsize,
 }
 
 /// What the connections of one core share.
@@ -166,13 +164,11 @@ pub fn run(start: Start) -> io::Result<()> {
     runtime::run(driver, async move {
         let listener = Rc::new(Listener::new(start.bound, driver)?);
         let worker = Rc::new(Worker::new(start.published, start.tls, start.notices));
-        start.shared.accepting.fetch_add(1, Ordering::Relaxed);
         runtime::spawn(accept(listener.clone(), worker.clone()));
         while !start.shared.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;
             worker.tick();
         }
-        start.shared.accepting.fetch_sub(1, Ordering::Relaxed);
         drain(&listener, &worker, &start.shared, start.grace).await;
         Ok(())
     })?

@@ -67,15 +67,19 @@ impl RingFlags {
     }
 }
 
-/// Tries what io_uring this kernel grants, by setting a small ring up and dropping it.
+/// Tries what io_uring this kernel grants, by setting the rings of `count` cores up and dropping them:
+/// before Linux 5.12 their memory counts against `RLIMIT_MEMLOCK`, so that one may do and all may not.
 ///
 /// # Errors
-/// The kernel's reason: `EPERM` under a seccomp profile or `kernel.io_uring_disabled`, `ENOSYS` without it.
-pub fn probe_io_uring() -> io::Result<RingFlags> {
+/// The kernel's reason: `EPERM` under a seccomp profile or `kernel.io_uring_disabled`, `ENOSYS` without
+/// it, `ENOMEM` at that limit.
+pub fn probe_io_uring(count: usize) -> io::Result<RingFlags> {
     let mut refusal = io::Error::from(io::ErrorKind::Unsupported);
     for flags in [RingFlags::DeferTaskrun, RingFlags::CoopTaskrun, RingFlags::Plain] {
-        match flags.builder().build(8) {
-            Ok(ring) => return probe_operations(&ring).map(|()| flags),
+        let rings: io::Result<Vec<_>> =
+            (0..count.max(1)).map(|_| flags.builder().build(RING_ENTRIES)).collect();
+        match rings {
+            Ok(rings) => return probe_operations(&rings[0]).map(|()| flags),
             Err(error) => refusal = error,
         }
     }

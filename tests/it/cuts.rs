@@ -19,6 +19,7 @@ under_both_drivers!(
     an_answer_that_is_not_http_is_an_error,
     interim_answers_are_passed_over,
     an_early_answer_counts,
+    an_interim_answer_does_not_end_an_upload,
     an_upstream_that_cannot_be_reached,
     an_upstream_that_cannot_be_trusted,
     an_upstream_that_speaks_no_tls,
@@ -251,6 +252,23 @@ fn an_early_answer_counts(driver: DriverChoice) {
     let answer = client.answer();
     assert_eq!((answer.head.status, answer.content.as_slice()), (413, &b"no"[..]));
     drain.join().expect("it reads to the end");
+}
+
+fn an_interim_answer_does_not_end_an_upload(driver: DriverChoice) {
+    let upstream = ByHand::start();
+    let proxy = Proxy::plain(driver, upstream.address());
+    let mut client = proxy.connect();
+    let content = vec![b'x'; 20 << 20];
+    client.send(request(INVOKE, BEARER, &content));
+    let mut hand = upstream.accept();
+    hand.send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 102 Proce");
+    // Long enough for the proxy to see that it cannot send on; if it is not, the test proves less.
+    std::thread::park_timeout(std::time::Duration::from_millis(300));
+    let (_, seen) = hand.request();
+    assert_eq!(seen.len(), content.len(), "all of it was sent");
+    hand.send("ssing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let answer = client.answer();
+    assert_eq!((answer.head.status, answer.content.as_slice()), (200, &b"ok"[..]));
 }
 
 fn an_upstream_that_cannot_be_reached(driver: DriverChoice) {

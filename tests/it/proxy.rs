@@ -59,7 +59,7 @@ pub(crate) use under_both_drivers;
 
 /// Whether a test under io_uring can run; if not, it is said loudly.
 pub fn kernel_grants_io_uring(test: &str) -> bool {
-    probe_io_uring()
+    probe_io_uring(1)
         .inspect_err(|error| crate::skip(test, &format!("the kernel refuses io_uring: {error}")))
         .is_ok()
 }

@@ -17,7 +17,6 @@ pub mod framing;
 pub mod head;
 #[cfg(any(test, fuzzing))]
 mod oracle;
-pub mod phase;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
