@@ -88,7 +88,7 @@ pub struct Running {
 /// # Errors
 /// [`RunError`]; nothing runs then.
 pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running, RunError> {
-    let processor_cores = cores::allowed();
+    let processor_cores = cores::allowed_from_here();
     let count = if workers == 0 { processor_cores.len() } else { workers };
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
     let roots = trusted_roots(settings)?;
@@ -105,9 +105,8 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     for (index, bound) in bound.into_iter().enumerate() {
         let start = Start {
             bound,
-            // Fewer than all are not pinned: two processes, or two containers that see the whole
-            // machine, would choose the same ones. taskset and cpusets say which these are.
-            core: (count == processor_cores.len()).then(|| processor_cores[index]),
+            // More workers than cores are for tests; pinning them would only make them queue.
+            core: (count <= processor_cores.len()).then(|| processor_cores[index]),
             driver,
             published: published.clone(),
             tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,

@@ -23,6 +23,18 @@ pub fn allowed() -> Vec<usize> {
     if cores.is_empty() { vec![0] } else { cores }
 }
 
+/// The same, beginning with the one the calling thread runs on: the scheduler chose it as the least
+/// busy, so that processes which use fewer cores than there are do not all begin with the first.
+#[must_use]
+pub fn allowed_from_here() -> Vec<usize> {
+    let mut cores = allowed();
+    // SAFETY: takes nothing and returns a number, or -1.
+    let here = usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0);
+    let at = cores.iter().position(|core| *core == here).unwrap_or(0);
+    cores.rotate_left(at);
+    cores
+}
+
 /// Keeps the calling thread on `core`.
 ///
 /// # Errors
