@@ -6,6 +6,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct UnixSeconds(pub u64);
 
+/// Microseconds since 1970-01-01T00:00:00Z, by the wall clock: when something happened.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct UnixMicros(pub u64);
+
+impl UnixMicros {
+    /// Cut to the second.
+    #[must_use]
+    pub fn seconds(self) -> UnixSeconds {
+        UnixSeconds(self.0 / 1_000_000)
+    }
+}
+
 /// A number of tokens, of whatever kind.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Tokens(pub u64);
@@ -62,29 +74,62 @@ impl PicoUsd {
     }
 }
 
-/// Identifies one request from its head to its log line: 128 random bits, shown as a version 4 UUID
-/// (RFC 9562 §5.4), the shape AWS gives `x-amzn-requestid`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Identifies one request from its head to its row in the store: a version 7 UUID (RFC 9562 §5.7), so that
+/// ids of one time lie together in an index. The shape is the one that AWS gives `x-amzn-requestid`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RequestId(u128);
 
 impl RequestId {
-    /// From 128 random bits, of which the version and variant bits are overwritten.
+    /// Of a moment, and 128 random bits, of which 74 are used.
     #[must_use]
-    pub fn from_random(bits: u128) -> Self {
-        let version = 0x4_u128 << 76;
-        let variant = 0x2_u128 << 62;
-        Self((bits & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | version | variant)
+    pub fn new(now: UnixMicros, random: u128) -> Self {
+        let moment = u128::from(now.0 / 1000) << 80;
+        let (version, variant) = (0x7_u128 << 76, 0x2_u128 << 62);
+        let random = random & !(u128::MAX << 76) & !(0x3_u128 << 62);
+        Self(moment | version | variant | random)
     }
 
-    /// `xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx`, lower case, always 36 bytes of ASCII.
+    /// Of the bits that [`Self::bits`] gave: any UUID.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// All 128.
+    #[must_use]
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// Of a UUID's text, in either case.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let mut bits = 0_u128;
+        if text.len() != 36 {
+            return None;
+        }
+        for (at, byte) in text.iter().enumerate() {
+            if Self::DASHES.contains(&at) {
+                if *byte != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            bits = bits << 4 | u128::from(char::from(*byte).to_digit(16)?);
+        }
+        Some(Self(bits))
+    }
+
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+    /// `xxxxxxxx-xxxx-7xxx-yxxx-xxxxxxxxxxxx`, lower case, always 36 bytes of ASCII.
     #[must_use]
     pub fn text(self) -> [u8; 36] {
-        const DASHES: [usize; 4] = [8, 13, 18, 23];
         let digits = self.0.to_be_bytes();
         let mut nibbles = digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
         let mut text = [b'-'; 36];
         for (at, place) in text.iter_mut().enumerate() {
-            if !DASHES.contains(&at) {
+            if !Self::DASHES.contains(&at) {
                 let nibble = nibbles.next().expect("32 nibbles for 32 places");
                 *place = b"0123456789abcdef"[usize::from(nibble)];
             }
@@ -130,15 +175,25 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_a_version_4_uuid() {
+    fn a_request_id_is_a_version_7_uuid() {
+        let now = UnixMicros(0x0123_4567_89ab * 1000 + 999);
         for bits in [0, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
-            let text = RequestId::from_random(bits).text();
-            assert_eq!(text[14], b'4', "version");
+            let id = RequestId::new(now, bits);
+            let text = id.text();
+            assert!(text.starts_with(b"01234567-89ab-7"), "moment and version");
             assert!(b"89ab".contains(&text[19]), "variant");
             assert_eq!(text.iter().filter(|byte| **byte == b'-').count(), 4);
             assert!(text.iter().all(|b| b"0123456789abcdef-".contains(b)));
+            assert_eq!(RequestId::parse(&text), Some(id));
+            assert_eq!(RequestId::parse(&text.to_ascii_uppercase()), Some(id));
         }
-        let text = RequestId::from_random(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef).text();
-        assert_eq!(&text, b"01234567-89ab-4def-8123-456789abcdef");
+        for no in [
+            "",
+            "01234567-89ab-7def-8123-456789abcde",
+            "01234567x89ab-7def-8123-456789abcdef",
+            "01234567-89ab-7def-8123-456789abcdeg",
+        ] {
+            assert_eq!(RequestId::parse(no.as_bytes()), None, "{no}");
+        }
     }
 }

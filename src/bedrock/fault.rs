@@ -150,6 +150,71 @@ impl Fault {
     }
 }
 
+/// An error's name, AWS's or ours, as a number that stays the same from release to release.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ErrorName(u8);
+
+impl ErrorName {
+    /// Each at the place that is its code: append only.
+    const NAMES: [&'static str; 24] = [
+        "",
+        "AccessDeniedException",
+        "ConflictException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InternalServerException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "ModelErrorException",
+        "ModelNotReadyException",
+        "ModelStreamErrorException",
+        "ModelTimeoutException",
+        "RequestEntityTooLargeException",
+        "RequestTimeoutException",
+        "ResourceNotFoundException",
+        "ServiceQuotaExceededException",
+        "ServiceUnavailableException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+        "ValidationException",
+        "BadGatewayException",
+        "DependencyFailedException",
+    ];
+    /// A name that this version does not know.
+    const OTHER: Self = Self(u8::MAX);
+
+    /// Of `x-amzn-errortype`'s value: what follows a colon is a URI (Smithy's REST JSON protocol), and what
+    /// stands before `#` a namespace. Any case: a stream's exceptions begin with a small letter.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let name = name.split(|byte| *byte == b':').next().unwrap_or_default();
+        let name = name.rsplit(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
+        let known =
+            Self::NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        known.and_then(|at| u8::try_from(at).ok()).map_or(Self::OTHER, Self)
+    }
+
+    /// Empty for no error, `other` for one that this version does not know.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        Self::NAMES.get(usize::from(self.0)).copied().unwrap_or("other")
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self.0
+    }
+
+    /// Of [`Self::code`].
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        Self(code)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,9 +250,23 @@ mod tests {
                     .all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\'),
                 "{fault:?}"
             );
-            assert!(fault.error_type().ends_with("Exception"), "{fault:?}");
+            assert_eq!(ErrorName::of(fault.error_type().as_bytes()).text(), fault.error_type());
             assert!((400..=505).contains(&fault.status()), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn an_error_is_known_by_its_name_alone() {
+        for name in [
+            "ThrottlingException",
+            "throttlingException",
+            "com.amazon#ThrottlingException:http://x/",
+        ] {
+            assert_eq!(ErrorName::of(name.as_bytes()).text(), "ThrottlingException");
+        }
+        assert_eq!(ErrorName::of(b"NewException").text(), "other");
+        assert_eq!(ErrorName::of(b"").text(), "");
+        assert_eq!(ErrorName::default().text(), "");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The only doors between the planes: a snapshot goes down, notices come up.
+//! The only doors between the planes: a snapshot goes down, the ledger and notices come up.
 
+pub mod ledger;
 pub mod notice;
 pub mod snapshot;

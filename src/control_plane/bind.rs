@@ -101,7 +101,10 @@ fn weakness(master_key: Option<&str>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control_plane::config::DriverChoice, secret::Secret};
+    use crate::{
+        control_plane::config::{Accounting, DriverChoice},
+        secret::Secret,
+    };
 
     fn check(key: Option<&str>, permit: bool, host: Option<&str>, expected: Result<&str, ()>) {
         let settings = Settings {
@@ -112,6 +115,7 @@ mod tests {
             max_request_bytes: 1,
             trusted_roots_file: None,
             shutdown_grace_s: 1,
+            accounting: Accounting::in_folder(".".into()),
         };
         let decided = decide(host, None, &settings).map(|bind| bind.address.to_string());
         assert_eq!(

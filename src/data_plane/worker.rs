@@ -112,7 +112,7 @@ impl Worker {
     /// A request id that nobody else has.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
-        RequestId::from_random(self.random.borrow_mut().u128(..))
+        RequestId::new(clock::unix_micros(), self.random.borrow_mut().u128(..))
     }
 
     /// Whether this core is to take no more requests.

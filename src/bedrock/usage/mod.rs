@@ -89,6 +89,27 @@ impl ServiceTier {
             .unwrap_or(Self::Other)
     }
 
+    /// A number that stays the same from release to release, below 127.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Of [`Self::code`].
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        let all = [
+            Self::Standard,
+            Self::Flex,
+            Self::Priority,
+            Self::Ultrafast,
+            Self::Batch,
+            Self::Reserved,
+            Self::Other,
+        ];
+        all.into_iter().find(|tier| *tier as u8 == code)
+    }
+
     /// As AWS writes it; `other` for what this version does not know.
     #[must_use]
     pub fn word(self) -> &'static str {

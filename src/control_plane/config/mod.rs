@@ -38,7 +38,10 @@ pub use crate::secret::Secret;
 pub use environment::Environment;
 pub use explain::explain;
 pub use problem::{Problem, Severity};
-pub use settings::{CredentialSource, Deployment, DriverChoice, Endpoint, Loaded, Settings};
+pub use settings::{
+    AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded,
+    OnClientDisconnect, OnFull, Settings,
+};
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.
 ///

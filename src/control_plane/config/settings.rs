@@ -35,6 +35,89 @@ pub struct Settings {
     pub trusted_roots_file: Option<PathBuf>,
     /// `outcrop.shutdown_grace_s`.
     pub shutdown_grace_s: u64,
+    /// Ledger, store, access log, metrics.
+    pub accounting: Accounting,
+}
+
+/// How requests are accounted for.
+#[derive(Clone, Debug)]
+pub struct Accounting {
+    /// `outcrop.data_dir`, else the folder that holds the configuration: `outcrop.db` and the ledger.
+    pub data_dir: PathBuf,
+    /// `outcrop.ledger.enabled`: false keeps no account of anything, for measuring what that costs.
+    pub enabled: bool,
+    /// `outcrop.ledger.on_full`.
+    pub on_full: OnFull,
+    /// `outcrop.ledger.sync_ms`: how often the ledger is forced to disk; what a power failure may take.
+    pub sync_ms: u64,
+    /// `outcrop.on_client_disconnect`.
+    pub on_client_disconnect: OnClientDisconnect,
+    /// `outcrop.access_log`.
+    pub access_log: AccessLog,
+    /// `litellm_settings.json_logs`, else the variable `JSON_LOGS`.
+    pub json_logs: bool,
+    /// `general_settings.database_url`, else the variable `DATABASE_URL`: PostgreSQL. None: SQLite.
+    pub database_url: Option<Secret>,
+    /// `general_settings.disable_spend_logs`: roll-ups alone, no row per request.
+    pub disable_spend_logs: bool,
+    /// `general_settings.maximum_spend_logs_retention_period`: rows older than this are deleted.
+    pub retention_s: Option<u64>,
+    /// `litellm_settings.require_auth_for_metrics_endpoint`.
+    pub metrics_need_key: bool,
+}
+
+impl Accounting {
+    /// All defaults, with `data_dir`.
+    #[must_use]
+    pub fn in_folder(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            enabled: true,
+            on_full: OnFull::default(),
+            sync_ms: 1000,
+            on_client_disconnect: OnClientDisconnect::default(),
+            access_log: AccessLog::default(),
+            json_logs: false,
+            database_url: None,
+            disable_spend_logs: false,
+            retention_s: None,
+            metrics_need_key: true,
+        }
+    }
+}
+
+/// What to do when the ledger can take no more entries, because the disk is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnFull {
+    /// Serve, and count each entry that is lost.
+    #[default]
+    Serve,
+    /// Answer 503: nothing is served that is not accounted for.
+    Refuse,
+}
+
+/// What to do with an answer whose client left.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnClientDisconnect {
+    /// Close the upstream connection; the usage is what was seen by then.
+    #[default]
+    Cancel,
+    /// Read on to the usage at the answer's end, within bounds.
+    Drain,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum AccessLog {
+    /// To stdout if that is a terminal, or if `json_logs` is set; else nowhere.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Off,
+    /// To stdout.
+    Stdout,
+    /// To this file, reopened on SIGHUP.
+    File(PathBuf),
 }
 
 /// How the data plane talks to the kernel.
