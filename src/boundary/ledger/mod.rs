@@ -4,3 +4,4 @@ pub mod entry;
 mod field;
 #[cfg(test)]
 mod tests;
+mod usage;
