@@ -7,4 +7,5 @@ pub mod config;
 pub mod names;
 pub mod prepare;
 pub mod resolver;
+pub mod spend;
 pub mod supervisor;
