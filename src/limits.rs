@@ -35,6 +35,18 @@ pub const JSON_STEPS_MAX: usize = 6;
 /// A key or number of JSON that is looked at. Ours: above the longest that AWS writes. Hit: it is no
 /// key or number that we know.
 pub const JSON_TOKEN_BYTES_MAX: usize = 64;
+/// Content of an answer that is read for usage which nothing else tells. Ours. Hit: what was found by then.
+pub const USAGE_SCAN_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Content that is read for usage which the head's fields tell already. Ours. Hit: theirs stands alone.
+pub const USAGE_CONFIRM_BYTES_MAX: usize = 256 * 1024;
+/// What is kept of a frame that the network cut; those that count tokens have some hundred bytes. Ours.
+/// Hit: the frame passes unread.
+pub const CUT_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// How long an answer whose client left is read on, if `outcrop.on_client_disconnect` says so. Ours: longer
+/// than models speak. Hit: its connection closes, and its usage is what was seen.
+pub const ABANDONED_MS_MAX: u64 = 120_000;
+/// Content of such an answer. Ours. Hit: as above.
+pub const ABANDONED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Base64 characters decoded at once, on the stack. Ours; a multiple of 4, so that blocks decode alone.
 pub const BASE64_BLOCK_BYTES: usize = 2048;
 

@@ -48,6 +48,8 @@ pub enum Fault {
     AnswerTimeout,
     /// We are about to stop (nobody erred).
     ShuttingDown,
+    /// The request could not be accounted for, and `outcrop.ledger.on_full` is `refuse` (we erred).
+    Unaccountable,
 }
 
 impl Fault {
@@ -66,7 +68,7 @@ impl Fault {
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
-            Self::Unreachable | Self::ShuttingDown => 503,
+            Self::Unreachable | Self::ShuttingDown | Self::Unaccountable => 503,
             Self::AnswerTimeout => 504,
             Self::VersionNotSupported => 505,
         }
@@ -82,7 +84,7 @@ impl Fault {
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
             Self::ContentTooLarge => "RequestEntityTooLargeException",
-            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => {
+            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown | Self::Unaccountable => {
                 "ServiceUnavailableException"
             }
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
@@ -131,6 +133,9 @@ impl Fault {
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
+            Self::Unaccountable => {
+                "This proxy cannot record what requests cost, and is told to serve none then; try again."
+            }
         }
     }
 
@@ -241,6 +246,7 @@ mod tests {
             Fault::CredentialRefused,
             Fault::AnswerTimeout,
             Fault::ShuttingDown,
+            Fault::Unaccountable,
         ];
         for fault in all {
             assert!(

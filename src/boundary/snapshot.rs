@@ -16,7 +16,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::{
-    bedrock::{operation::Action, price::Rate},
+    bedrock::{operation::Action, price::Rate, usage::Family},
+    boundary::ledger::entry::{DeploymentRef, KeyRef},
     policy::{auth::Keys, route::Routes},
     secret::Secret,
     wire::{percent, sigv4},
@@ -36,6 +37,12 @@ pub struct Snapshot {
     pub pages: Pages,
     /// The largest request content taken, in bytes.
     pub content_bytes_max: u64,
+    /// What the key that is let in is called.
+    pub key: KeyRef,
+    /// An answer whose client left is read on to its end.
+    pub drains_abandoned: bool,
+    /// What cannot be accounted for is not served.
+    pub refuses_unaccounted: bool,
 }
 
 /// Content of the pages that Outcrop answers itself, ready to send: JSON.
@@ -61,6 +68,12 @@ pub struct Deployment {
     pub credential: Credential,
     /// What its tokens cost, if that is known.
     pub rate: Option<Box<Rate>>,
+    /// How its model counts.
+    pub family: Family,
+    /// What ledger entries call it.
+    pub reference: DeploymentRef,
+    /// `https://host/base`, for people.
+    pub api_base: String,
     paths: [PreparedPath; Action::ALL.len()],
 }
 
@@ -121,7 +134,17 @@ impl Deployment {
             sigv4::canonical_path(&wire, &mut canonical);
             PreparedPath { wire, canonical }
         });
-        Self { id, region, endpoint, credential, rate: None, paths }
+        Self {
+            id,
+            region,
+            endpoint,
+            credential,
+            rate: None,
+            family: Family::of(model_id),
+            reference: DeploymentRef::default(),
+            api_base: String::new(),
+            paths,
+        }
     }
 
     /// The path of `action` on this deployment's model.

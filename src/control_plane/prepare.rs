@@ -1,12 +1,15 @@
 //! Settings → snapshot: what the data plane needs, in the shape it needs it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use super::{
     admin,
-    config::{self, Settings},
+    config::{self, OnClientDisconnect, OnFull, Settings},
+    names::{DeploymentName, KeyName, MASTER_KEY_NAME, Names},
 };
 use crate::{
+    bedrock::usage::Family,
+    boundary::ledger::entry::KeyRef,
     boundary::snapshot::{Deployment, Endpoint, Snapshot, next_generation},
     policy::{auth::Keys, balance::Group, route::Routes},
 };
@@ -37,32 +40,52 @@ impl Endpoints {
     }
 }
 
-/// Makes a snapshot of checked settings.
-#[must_use]
-pub fn snapshot(settings: &Settings, endpoints: &mut Endpoints) -> Snapshot {
-    let mut names: Vec<&str> = Vec::new();
+/// Makes a snapshot of checked settings. What ledger entries will refer to is named by then.
+///
+/// # Errors
+/// When a name cannot be written down.
+pub fn snapshot(
+    settings: &Settings,
+    endpoints: &mut Endpoints,
+    names: &mut Names,
+) -> io::Result<Snapshot> {
+    let mut groups_named: Vec<&str> = Vec::new();
     let mut members: HashMap<&str, Vec<(usize, u64)>> = HashMap::new();
     for (index, deployment) in settings.deployments.iter().enumerate() {
         let name = deployment.model_name.as_str();
         let group = members.entry(name).or_default();
         if group.is_empty() {
-            names.push(name);
+            groups_named.push(name);
         }
         group.push((index, deployment.weight));
     }
-    let pages = admin::pages(&names);
+    let pages = admin::pages(&groups_named);
     let groups = members.iter().map(|(name, members)| ((*name).to_owned(), Group::new(members)));
-    Snapshot {
+    let deployments: io::Result<Vec<_>> =
+        settings.deployments.iter().map(|it| deployment(it, endpoints, names)).collect();
+    let key = match &settings.master_key {
+        Some(_) => names
+            .add_key(&KeyName { api_key: MASTER_KEY_NAME.into(), alias: MASTER_KEY_NAME.into() })?,
+        None => KeyRef::default(),
+    };
+    Ok(Snapshot {
         generation: next_generation(),
         keys: Keys::new(settings.master_key.as_ref().map(|key| key.expose())),
         routes: Routes::new(groups),
-        deployments: settings.deployments.iter().map(|it| deployment(it, endpoints)).collect(),
+        deployments: deployments?,
         pages,
         content_bytes_max: settings.max_request_bytes,
-    }
+        key,
+        drains_abandoned: settings.accounting.on_client_disconnect == OnClientDisconnect::Drain,
+        refuses_unaccounted: settings.accounting.on_full == OnFull::Refuse,
+    })
 }
 
-fn deployment(settings: &config::Deployment, endpoints: &mut Endpoints) -> Deployment {
+fn deployment(
+    settings: &config::Deployment,
+    endpoints: &mut Endpoints,
+    names: &mut Names,
+) -> io::Result<Deployment> {
     let place = &settings.endpoint;
     let mut deployment = Deployment::new(
         settings.id.clone(),
@@ -73,5 +96,20 @@ fn deployment(settings: &config::Deployment, endpoints: &mut Endpoints) -> Deplo
         settings.credential.clone(),
     );
     deployment.rate = settings.price.as_ref().ok().map(|priced| Box::new(priced.rate));
-    deployment
+    if deployment.family == Family::Unknown {
+        // An application profile does not say its model; what it is priced as does.
+        let key = settings.price.as_ref().ok().and_then(|priced| priced.rule.key.as_deref());
+        deployment.family = key.map_or(Family::Unknown, |key| {
+            Family::of(key.rsplit_once('/').map_or(key, |(_region, id)| id))
+        });
+    }
+    deployment.api_base = place.url();
+    deployment.reference = names.add_deployment(&DeploymentName {
+        id: settings.id.clone(),
+        model_group: settings.model_name.clone(),
+        model: settings.bedrock_model_id.clone(),
+        region: settings.region.clone(),
+        api_base: place.url(),
+    })?;
+    Ok(deployment)
 }

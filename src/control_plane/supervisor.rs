@@ -21,6 +21,7 @@ use super::{
     bind::Bind,
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
+    names::Names,
     prepare::{self, Endpoints},
     resolver,
 };
@@ -93,7 +94,10 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
     let roots = trusted_roots(settings)?;
     let mut endpoints = Endpoints::default();
-    let published = Arc::new(Published::new(prepare::snapshot(settings, &mut endpoints)));
+    let published = Arc::new(Published::new(
+        prepare::snapshot(settings, &mut endpoints, &mut Names::in_memory())
+            .map_err(RunError::Core)?,
+    ));
     let bound =
         listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
     let address = bound[0].address().map_err(RunError::Core)?;
@@ -109,6 +113,8 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
             core: (count <= processor_cores.len()).then(|| processor_cores[index]),
             driver,
             published: published.clone(),
+            number: u16::try_from(index).unwrap_or(u16::MAX),
+            ledger: None,
             tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,
             notices: notices.clone(),
             shared: running.shared.clone(),

@@ -6,6 +6,7 @@
 use std::{
     future::{Future, poll_fn},
     io, mem,
+    net::IpAddr,
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -32,6 +33,8 @@ use crate::{
 pub struct Client<'c> {
     /// What it sent.
     pub inbox: &'c Inbox,
+    /// Where its connection came from.
+    pub address: IpAddr,
     socket: &'c Socket,
 }
 
@@ -48,10 +51,10 @@ impl Client<'_> {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(socket: Socket, worker: Rc<Worker>) {
+pub async fn serve(socket: Socket, address: IpAddr, worker: Rc<Worker>) {
     let inbox = Inbox::default();
     let mut standing = pin!(inbox.run(&socket));
-    let client = Client { inbox: &inbox, socket: &socket };
+    let client = Client { inbox: &inbox, address, socket: &socket };
     let mut road = pin!(requests(&client, &worker));
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };

@@ -4,28 +4,37 @@
 //!   read_head → judge ─┬─ fault or page → answer here
 //!                      └─ operation → read_content (hashed as it comes) → pick a deployment
 //!                           → connect or reuse → sign, send → answer's head → relay content
+//!                                                                    → ledger entry, however it ended
 //! ```
 
 use std::{io, pin::pin, time::Duration};
 
 use crate::{
     bedrock::{fault::Fault, operation::Action},
-    boundary::{notice::Event, snapshot::Snapshot},
+    boundary::{
+        ledger::entry::{KeyRef, Outcome},
+        notice::Event,
+        snapshot::Snapshot,
+    },
     data_plane::{
+        account::Asker,
+        answer::{self, Answer, HeadContext, NoAnswer, Sinks},
         connection::Client,
         dispatch::{self, Attempt},
-        inbox::Gone,
         intake::{CallId, Intake, Purpose},
         outflow::ClientFraming,
-        relay::{self, Answer, HeadContext, NoAnswer, Relayed},
+        relay::{self, Audience, Relayed},
         reply::{self, Frame},
         request::{Early, discard_content, read_content, read_head},
         scratch::Scratch,
         upstream::Upstream,
         worker::Worker,
     },
-    limits::CLIENT_STALL_MS_MAX,
-    net::clock,
+    limits::{ABANDONED_MS_MAX, CLIENT_STALL_MS_MAX},
+    net::{
+        clock,
+        runtime::{Elapsed, timeout},
+    },
 };
 
 const CLIENT_STALL: Duration = Duration::from_millis(CLIENT_STALL_MS_MAX);
@@ -43,40 +52,37 @@ pub enum After {
     Gone,
 }
 
-/// Serves one request, whose first bytes are there.
+/// Serves one request, whose first bytes are there, and closes its account.
 pub async fn exchange(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
+    let after = serve(client, worker, scratch).await;
+    scratch.account.close();
+    after
+}
+
+async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
     let snapshot = worker.snapshot();
     let intake = match read_head(client, worker, &snapshot, scratch).await {
         Ok(intake) => intake,
         Err(Early::Gone) => return After::Gone,
-        Err(Early::Fault(fault)) => {
-            let call_id = CallId::fresh(worker.request_id());
-            let frame = Frame {
-                call_id: &call_id,
-                keeps_alive: false,
-                is_head: false,
-                now: clock::unix_now(),
-            };
-            reply::write_fault(fault, &frame, &mut scratch.out);
-            return finish(client, scratch, After::Close).await;
-        }
+        Err(Early::Fault(fault)) => return refuse_head(client, worker, scratch, fault).await,
     };
+    let key = if intake.is_admitted { snapshot.key } else { KeyRef::default() };
+    let call_id = intake.call_id.chosen();
+    let asker = Asker { call_id, key, address: Some(client.address), core: worker.number };
+    scratch.account.open(worker.ledger.as_ref(), intake.birth, &asker);
     match &intake.purpose {
         Err(fault) => refuse(client, worker, scratch, &intake, *fault).await,
         Ok(Purpose::Page(page)) => {
+            scratch.account.is_page();
             let keeps_alive =
                 may_continue(worker, &intake) && discard_content(client, intake.framing).await;
             let frame = frame(&intake, keeps_alive);
-            reply::write_page(
-                *page,
-                &snapshot.pages,
-                worker.is_draining(),
-                &frame,
-                &mut scratch.out,
-            );
+            let is_draining = worker.is_draining();
+            reply::write_page(*page, &snapshot.pages, is_draining, &frame, &mut scratch.out);
             finish(client, scratch, after(keeps_alive)).await
         }
         Ok(Purpose::Operation { group, action }) => {
+            scratch.account.asked(*action);
             let hash = match read_content(client, worker, &snapshot, &intake, scratch).await {
                 Ok(hash) => hash,
                 Err(Early::Gone) => return After::Gone,
@@ -84,12 +90,38 @@ pub async fn exchange(client: &Client<'_>, worker: &Worker, scratch: &mut Scratc
                     return answer_fault(client, scratch, &intake, fault, false).await;
                 }
             };
+            scratch.account.received(scratch.content.len());
+            if snapshot.refuses_unaccounted && worker.is_ledger_full() {
+                let keeps_alive = may_continue(worker, &intake);
+                return answer_fault(client, scratch, &intake, Fault::Unaccountable, keeps_alive)
+                    .await;
+            }
             let index = group.pick(worker.random());
+            scratch.account.picked(&snapshot.deployments[index]);
             let operation =
                 Operation { snapshot: &snapshot, index, action: *action, content_sha256: hash };
             operate(client, worker, scratch, &intake, &operation).await
         }
     }
+}
+
+/// Answers what is no request, as far as it came.
+async fn refuse_head(
+    client: &Client<'_>,
+    worker: &Worker,
+    scratch: &mut Scratch,
+    fault: Fault,
+) -> After {
+    let birth = worker.birth();
+    let (key, core) = (KeyRef::default(), worker.number);
+    let asker = Asker { call_id: None, key, address: Some(client.address), core };
+    scratch.account.open(worker.ledger.as_ref(), birth, &asker);
+    scratch.account.faulted(fault);
+    let call_id = CallId::fresh(birth.id);
+    let now = clock::unix_now();
+    let frame = Frame { call_id: &call_id, keeps_alive: false, is_head: false, now };
+    reply::write_fault(fault, &frame, &mut scratch.out);
+    finish(client, scratch, After::Close).await
 }
 
 /// A request that is to be sent upstream.
@@ -112,40 +144,60 @@ async fn operate(
     let deployment = &operation.snapshot.deployments[operation.index];
     let endpoint = &deployment.endpoint;
     let mut pooled = worker.pool.take(endpoint.index, clock::now(), &worker.spares);
+    let mut connected_us = 0;
     loop {
         let mut upstream = match pooled.take() {
             Some(upstream) => upstream,
-            None => match client
-                .inbox
+            None => {
+                let started = clock::now();
                 // Boxed: rare, and its state is larger than all the rest of an exchange.
-                .unless_gone(Box::pin(Upstream::connect(endpoint, &worker.tls, &worker.spares)))
-                .await
-            {
-                Err(_gone) => return After::Gone,
-                Ok(Ok(upstream)) => upstream,
-                Ok(Err(error)) => {
-                    let fault = error.fault();
-                    worker.notices.tell(Some(&deployment.id), error.event());
-                    let keeps_alive = may_continue(worker, intake);
-                    return answer_fault(client, scratch, intake, fault, keeps_alive).await;
+                let connecting = Upstream::connect(endpoint, &worker.tls, &worker.spares);
+                let connected = client.inbox.unless_gone(Box::pin(connecting)).await;
+                let passed = clock::now().saturating_duration_since(started);
+                connected_us = u32::try_from(passed.as_micros()).unwrap_or(u32::MAX);
+                match connected {
+                    Err(_gone) => return After::Gone,
+                    Ok(Ok(upstream)) => upstream,
+                    Ok(Err(error)) => {
+                        let fault = error.fault();
+                        worker.notices.tell(Some(&deployment.id), error.event());
+                        let keeps_alive = may_continue(worker, intake);
+                        return answer_fault(client, scratch, intake, fault, keeps_alive).await;
+                    }
                 }
-            },
+            }
         };
-        let attempt = attempt(client, worker, scratch, intake, operation, &mut upstream).await;
-        match attempt {
-            Err(_gone) => return After::Gone,
-            Ok(Err(NoAnswer::Nothing(_))) if upstream.is_reused => upstream.retire(&worker.spares),
-            Ok(Err(no_answer)) => {
+        scratch.account.sending(connected_us, upstream.is_reused);
+        match attempt(client, worker, scratch, intake, operation, &mut upstream).await {
+            Attempted::Abandoned => {
+                scratch.account.ends(Outcome::ClientGone);
+                return After::Gone;
+            }
+            Attempted::Failed(NoAnswer::Nothing(_)) if upstream.is_reused => {
+                upstream.retire(&worker.spares);
+            }
+            Attempted::Failed(no_answer) => {
                 worker.notices.tell(Some(&deployment.id), no_answer.event());
                 upstream.retire(&worker.spares);
                 let (fault, keeps_alive) = (no_answer.fault(), may_continue(worker, intake));
                 return answer_fault(client, scratch, intake, fault, keeps_alive).await;
             }
-            Ok(Ok(answer)) => {
-                return relay(client, worker, scratch, operation, upstream, answer).await;
+            Attempted::Answered { answer, is_gone } => {
+                return relay(client, worker, scratch, operation, (upstream, answer, is_gone))
+                    .await;
             }
         }
     }
+}
+
+/// What came of sending a request.
+enum Attempted {
+    /// The client left, and so the request was given up.
+    Abandoned,
+    /// No answer.
+    Failed(NoAnswer),
+    /// An answer's head; the client may have left meanwhile, and its usage still be wanted.
+    Answered { answer: Answer, is_gone: bool },
 }
 
 /// Signs and sends the request, and waits for the answer's head.
@@ -156,9 +208,9 @@ async fn attempt(
     intake: &Intake<'_>,
     operation: &Operation<'_>,
     upstream: &mut Upstream,
-) -> Result<Result<Answer, NoAnswer>, Gone> {
+) -> Attempted {
     let deployment = &operation.snapshot.deployments[operation.index];
-    let Scratch { forwarded, content, head, answer, out, .. } = scratch;
+    let Scratch { forwarded, content, head, answer, out, tap, account, .. } = scratch;
     head.clear();
     answer.clear();
     out.clear();
@@ -174,18 +226,40 @@ async fn attempt(
     };
     dispatch::write_head(&attempt, &mut worker.signing.borrow_mut(), head);
     let is_draining = worker.is_draining();
-    let context = HeadContext { intake, deployment, is_draining };
+    let (action, overhead_us) = (operation.action, account.overhead_us());
+    let context = HeadContext { intake, deployment, action, overhead_us, is_draining };
     let exchange = async {
         // An upstream that answers early may stop reading: what it says counts, not that we were cut short.
         let sent = upstream.send(head, content, answer).await;
         if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             return Err(NoAnswer::TimedOut);
         }
-        let mut answer = relay::receive_head(upstream, &context, answer, out).await?;
+        let mut sinks = Sinks { answer, out, tap };
+        let mut answer = answer::receive_head(upstream, &context, &mut sinks).await?;
         answer.upstream_keeps_alive &= sent.is_ok();
         Ok(answer)
     };
-    client.inbox.unless_gone(pin!(exchange)).await
+    let mut exchange = pin!(exchange);
+    let mut is_gone = false;
+    let answer = match client.inbox.unless_gone(exchange.as_mut()).await {
+        Ok(answer) => answer,
+        Err(_gone) if operation.snapshot.drains_abandoned => {
+            is_gone = true;
+            match timeout(Duration::from_millis(ABANDONED_MS_MAX), exchange).await {
+                Ok(answer) => answer,
+                Err(Elapsed) => return Attempted::Abandoned,
+            }
+        }
+        Err(_gone) => return Attempted::Abandoned,
+    };
+    match answer {
+        Ok(answer) => {
+            account.answered(answer.status, answer.error, answer.upstream_id);
+            Attempted::Answered { answer, is_gone }
+        }
+        Err(_) if is_gone => Attempted::Abandoned,
+        Err(no_answer) => Attempted::Failed(no_answer),
+    }
 }
 
 /// Relays the content, and keeps the upstream connection if it can be used again.
@@ -194,13 +268,26 @@ async fn relay(
     worker: &Worker,
     scratch: &mut Scratch,
     operation: &Operation<'_>,
-    mut upstream: Box<Upstream>,
-    mut answer: Answer,
+    (mut upstream, mut answer, is_gone): (Box<Upstream>, Answer, bool),
 ) -> After {
     let deployment = &operation.snapshot.deployments[operation.index];
     let flow = &mut answer.flow;
-    match relay::relay_content(client, &mut upstream, flow, &mut scratch.out).await {
-        Relayed::Whole => {
+    let drains = operation.snapshot.drains_abandoned;
+    let audience = Audience { client, is_gone, drains, deadline: None };
+    let relayed = relay::relay_content(audience, &mut upstream, (deployment, flow), scratch).await;
+    let Scratch { account, tap, .. } = scratch;
+    account.carried(flow.carried());
+    let outcome = match relayed {
+        Relayed::Whole => Outcome::Whole,
+        Relayed::Drained => Outcome::Drained,
+        Relayed::Cut(_) if flow.is_corrupt() => Outcome::StreamCorrupt,
+        Relayed::Cut(_) => Outcome::AnswerCut,
+        Relayed::ClientGone => Outcome::ClientGone,
+    };
+    account.settle(&tap.reading(), deployment.rate.as_deref());
+    account.ends(outcome);
+    match relayed {
+        Relayed::Whole | Relayed::Drained => {
             let is_usable =
                 answer.upstream_keeps_alive && !flow.has_surplus() && !upstream.has_leftover();
             if is_usable {
@@ -208,7 +295,7 @@ async fn relay(
             } else {
                 upstream.retire(&worker.spares);
             }
-            after(answer.client_keeps_alive)
+            if outcome == Outcome::Drained { After::Gone } else { after(answer.client_keeps_alive) }
         }
         Relayed::Cut(what) => {
             worker.notices.tell(Some(&deployment.id), Event::AnswerCut(what));
@@ -248,6 +335,7 @@ async fn answer_fault(
     keeps_alive: bool,
 ) -> After {
     scratch.out.clear();
+    scratch.account.faulted(fault);
     reply::write_fault(fault, &frame(intake, keeps_alive), &mut scratch.out);
     finish(client, scratch, after(keeps_alive)).await
 }

@@ -12,7 +12,7 @@ use crate::{
     boundary::snapshot::Snapshot,
     limits::SIGNED_FIELDS_MAX,
     policy::{auth::Denial, balance::Group},
-    units::RequestId,
+    units::{RequestId, UnixMicros},
     wire::{
         http1::{
             emit::ConnectionOptions,
@@ -38,10 +38,31 @@ pub struct Intake<'s> {
     pub version: Version,
     /// `HEAD`: the answer has no content.
     pub is_head: bool,
+    /// When the head was whole, and the request's id.
+    pub birth: Birth,
     /// Echoed as `x-litellm-call-id`.
     pub call_id: CallId,
+    /// The client's key was right, or none is needed.
+    pub is_admitted: bool,
     /// What to do.
     pub purpose: Result<Purpose<'s>, Fault>,
+}
+
+/// When a request's head was whole, and the id that it got then.
+#[derive(Clone, Copy)]
+pub struct Birth {
+    /// By the wall clock.
+    pub at: UnixMicros,
+    /// Nobody else has it.
+    pub id: RequestId,
+}
+
+impl Birth {
+    /// Of a moment and 128 random bits.
+    #[must_use]
+    pub fn new(at: UnixMicros, random: u128) -> Self {
+        Self { at, id: RequestId::new(at, random) }
+    }
 }
 
 /// What a request is for.
@@ -62,24 +83,33 @@ pub enum Purpose<'s> {
 pub struct CallId {
     bytes: [u8; CALL_ID_BYTES_MAX],
     length: u8,
+    is_chosen: bool,
 }
 
 impl CallId {
-    fn new(chosen: Option<&[u8]>, random: RequestId) -> Self {
-        let text = random.text();
+    fn new(chosen: Option<&[u8]>, own: RequestId) -> Self {
+        let text = own.text();
         let usable = |id: &&[u8]| {
             (1..=CALL_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
         };
-        let chosen = chosen.filter(usable).unwrap_or(&text);
+        let chosen = chosen.filter(usable);
+        let id = chosen.unwrap_or(&text);
         let mut bytes = [0; CALL_ID_BYTES_MAX];
-        bytes[..chosen.len()].copy_from_slice(chosen);
-        Self { bytes, length: u8::try_from(chosen.len()).expect("at most CALL_ID_BYTES_MAX") }
+        bytes[..id.len()].copy_from_slice(id);
+        let length = u8::try_from(id.len()).expect("at most CALL_ID_BYTES_MAX");
+        Self { bytes, length, is_chosen: chosen.is_some() }
     }
 
     /// Without a request to take it from.
     #[must_use]
-    pub fn fresh(random: RequestId) -> Self {
-        Self::new(None, random)
+    pub fn fresh(own: RequestId) -> Self {
+        Self::new(None, own)
+    }
+
+    /// The client's own, if it sent one.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&[u8]> {
+        self.is_chosen.then(|| self.as_bytes())
     }
 
     /// Visible ASCII.
@@ -185,7 +215,7 @@ fn goes_to_aws(name: &str) -> Option<bool> {
 pub fn judge<'s>(
     head: &RequestHead<'_, '_>,
     snapshot: &'s Snapshot,
-    random: RequestId,
+    birth: Birth,
     name: &mut Vec<u8>,
     forwarded: &mut Forwarded,
 ) -> Result<Intake<'s>, Fault> {
@@ -204,7 +234,9 @@ pub fn judge<'s>(
         keeps_alive: head.method != "CONNECT" && framing::keeps_alive(head.version, &head.fields),
         version: head.version,
         is_head: head.method == "HEAD",
-        call_id: CallId::new(head.fields.get("x-litellm-call-id"), random),
+        birth,
+        call_id: CallId::new(head.fields.get("x-litellm-call-id"), birth.id),
+        is_admitted: !matches!(purpose, Err(Fault::MissingKey | Fault::WrongKey)),
         framing,
         purpose,
     })

@@ -4,6 +4,8 @@
 //! published snapshot; inside a core everything is `Rc` and `Cell`, and no borrow is held across an
 //! `.await`.
 
+pub mod account;
+pub mod answer;
 pub mod connection;
 pub mod dispatch;
 pub mod exchange;

@@ -31,34 +31,41 @@ pub enum ClientFraming {
 pub struct Outflow {
     reader: ContentReader,
     framing: ClientFraming,
-    /// Looks at the content, if that is a stream of frames.
-    tap: Option<Tap>,
     /// Bytes of `out` before this batch's content and its chunk head: the client's head, or nothing.
     prefix: usize,
+    /// Bytes of this batch's content that the tap has seen.
+    looked: usize,
+    /// Bytes of content handed over.
+    carried: u64,
     has_ended: bool,
     has_surplus: bool,
     broken: Option<&'static str>,
+    /// It is a frame that is broken, not the framing of the content.
+    is_corrupt: bool,
 }
 
 impl Outflow {
     /// For content that upstream frames as `upstream`, and the client as `client`.
     #[must_use]
-    pub fn new(upstream: Framing, client: ClientFraming, tap: Option<Tap>) -> Self {
+    pub fn new(upstream: Framing, client: ClientFraming) -> Self {
         let reader = ContentReader::new(upstream);
         Self {
             reader,
             framing: client,
-            tap,
             prefix: 0,
+            looked: 0,
+            carried: 0,
             has_ended: false,
             has_surplus: false,
             broken: None,
+            is_corrupt: false,
         }
     }
 
     /// Begins a batch behind what `out` holds.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         self.prefix = out.len();
+        self.looked = 0;
         if self.framing == ClientFraming::Chunked {
             out.extend_from_slice(&[0; CHUNK_HEAD_BYTES_MAX]);
         }
@@ -82,10 +89,11 @@ impl Outflow {
     }
 
     /// Ends the batch. What is to be sent is `out`, from the index returned.
-    pub fn end(&mut self, out: &mut Vec<u8>) -> usize {
+    pub fn end(&mut self, tap: &mut Tap, out: &mut Vec<u8>) -> usize {
+        self.look(tap, out);
         let is_chunked = self.framing == ClientFraming::Chunked;
-        let data_start = self.prefix + if is_chunked { CHUNK_HEAD_BYTES_MAX } else { 0 };
-        self.look(data_start, out);
+        let data_start = self.data_start();
+        self.carried += (out.len() - data_start) as u64;
         let ends_now = self.reader.is_done() && !self.has_ended && self.broken.is_none();
         self.has_ended |= ends_now;
         if !is_chunked {
@@ -109,25 +117,42 @@ impl Outflow {
         from
     }
 
-    /// Shows the batch's content to the tap, and drops what must not be passed on.
-    fn look(&mut self, data_start: usize, out: &mut Vec<u8>) {
-        let Some(tap) = &mut self.tap else { return };
+    fn data_start(&self) -> usize {
+        let is_chunked = self.framing == ClientFraming::Chunked;
+        self.prefix + if is_chunked { CHUNK_HEAD_BYTES_MAX } else { 0 }
+    }
+
+    /// Shows what is new of the batch's content to the tap, and drops what must not be passed on.
+    pub fn look(&mut self, tap: &mut Tap, out: &mut Vec<u8>) {
         if self.broken.is_some() || self.has_ended {
             return;
         }
-        match tap.look(&out[data_start..]) {
+        let data_start = self.data_start();
+        let unseen = data_start + self.looked;
+        match tap.look(&out[unseen..]) {
             Err((good, what)) => {
-                out.truncate(data_start + good);
+                out.truncate(unseen + good);
                 self.broken = Some(what);
+                self.is_corrupt = true;
             }
             Ok(()) if self.reader.is_done() && !tap.may_end() => {
                 if self.framing == ClientFraming::Length && out.len() > data_start {
                     out.pop(); // or the client's count would be right
                 }
                 self.broken = Some("its stream ended within a frame");
+                self.is_corrupt = true;
             }
             Ok(()) => {}
         }
+        self.looked = out.len() - data_start;
+    }
+
+    /// Puts a field into the head that the batch begins with, and whose blank line is its end.
+    pub fn insert_field(&mut self, field: &[u8], out: &mut Vec<u8>) {
+        let at = self.prefix - b"\r\n".len();
+        out.extend_from_slice(field);
+        out[at..].rotate_right(field.len());
+        self.prefix += field.len();
     }
 
     /// Upstream closed: the end of content that lasts until then, and of no other.
@@ -160,7 +185,19 @@ impl Outflow {
         self.has_surplus
     }
 
-    /// What is wrong with upstream's framing, if something is.
+    /// Whether it is a frame of the stream that is broken.
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        self.is_corrupt
+    }
+
+    /// Bytes of content handed over by [`Self::end`].
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.carried
+    }
+
+    /// What is wrong with upstream's content, if something is.
     #[must_use]
     pub fn broken(&self) -> Option<&'static str> {
         self.broken
@@ -173,28 +210,28 @@ mod tests {
 
     /// What a client gets, in batches cut as given.
     fn carry(upstream: Framing, client: ClientFraming, pieces: &[&[u8]]) -> Vec<u8> {
-        carry_tapped(upstream, client, None, pieces)
+        carry_tapped(upstream, client, Tap::default(), pieces)
     }
 
     fn carry_tapped(
         upstream: Framing,
         client: ClientFraming,
-        tap: Option<Tap>,
+        mut tap: Tap,
         pieces: &[&[u8]],
     ) -> Vec<u8> {
-        let mut flow = Outflow::new(upstream, client, tap);
+        let mut flow = Outflow::new(upstream, client);
         let mut out = b"HEAD".to_vec();
         let mut sent = Vec::new();
         for piece in pieces {
             flow.begin(&mut out);
             flow.push(piece, &mut out);
-            let from = flow.end(&mut out);
+            let from = flow.end(&mut tap, &mut out);
             sent.extend_from_slice(&out[from..]);
             out.clear();
         }
         if !flow.is_done() && flow.close().is_ok() {
             flow.begin(&mut out);
-            let from = flow.end(&mut out);
+            let from = flow.end(&mut tap, &mut out);
             sent.extend_from_slice(&out[from..]);
         }
         sent
@@ -262,11 +299,12 @@ mod tests {
 
     #[test]
     fn bytes_behind_the_content_are_noticed_and_dropped() {
-        let mut flow = Outflow::new(Framing::Length(2), ClientFraming::Length, None);
+        let mut flow = Outflow::new(Framing::Length(2), ClientFraming::Length);
         let mut out = Vec::new();
         flow.begin(&mut out);
         flow.push(b"okHTTP/1.1 200 OK", &mut out);
-        assert_eq!((flow.end(&mut out), out.as_slice()), (0, &b"ok"[..]));
+        let from = flow.end(&mut Tap::default(), &mut out);
+        assert_eq!((from, out.as_slice(), flow.carried()), (0, &b"ok"[..], 2));
         assert!(flow.has_surplus() && flow.is_done());
     }
 
@@ -282,7 +320,7 @@ mod tests {
                 (0..=wire.len()).step_by(3).flat_map(|b| (0..=b).step_by(3).map(move |a| (a, b)))
             {
                 let pieces = [&wire[..a], &wire[a..b], &wire[b..]];
-                let sent = carry_tapped(upstream, client, Some(Tap::default()), &pieces);
+                let sent = carry_tapped(upstream, client, Tap::of_stream(), &pieces);
                 let (passed, is_whole) = content(&sent, client);
                 assert_eq!(is_whole, passes, "cuts {a}, {b}");
                 assert!(
@@ -300,15 +338,31 @@ mod tests {
         let half = &good[..good.len() - 1];
         for client in [ClientFraming::Chunked, ClientFraming::Length] {
             let upstream = Framing::Length(half.len() as u64);
-            let sent = carry_tapped(upstream, client, Some(Tap::default()), &[half]);
+            let sent = carry_tapped(upstream, client, Tap::of_stream(), &[half]);
             let (passed, is_whole) = content(&sent, client);
             assert!(!is_whole || passed.len() < half.len(), "it ends within a frame");
         }
     }
 
     #[test]
+    fn a_field_is_put_in_at_the_heads_end() {
+        for framing in [ClientFraming::Length, ClientFraming::Chunked] {
+            let mut flow = Outflow::new(Framing::Length(5), framing);
+            let mut out = b"HTTP/1.1 200 OK\r\na: b\r\n\r\n".to_vec();
+            flow.begin(&mut out);
+            flow.push(b"hello", &mut out);
+            flow.look(&mut Tap::default(), &mut out);
+            flow.insert_field(b"c: d\r\n", &mut out);
+            let from = flow.end(&mut Tap::default(), &mut out);
+            let text = str::from_utf8(&out[from..]).unwrap();
+            assert!(text.starts_with("HTTP/1.1 200 OK\r\na: b\r\nc: d\r\n\r\n"), "{text:?}");
+            assert!(text.contains("hello") && flow.is_done() && flow.carried() == 5);
+        }
+    }
+
+    #[test]
     fn broken_framing_stops_the_flow() {
-        let mut flow = Outflow::new(Framing::Chunked, ClientFraming::Chunked, None);
+        let mut flow = Outflow::new(Framing::Chunked, ClientFraming::Chunked);
         let mut out = Vec::new();
         flow.begin(&mut out);
         flow.push(b"2\r\nok\r\n-1\r\nevil", &mut out);

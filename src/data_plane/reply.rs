@@ -30,7 +30,7 @@ pub fn write_fault(fault: Fault, frame: &Frame<'_>, out: &mut Vec<u8>) {
     if let Fault::MethodNotAllowed { allow } = fault {
         emit::field(out, "allow", allow.as_bytes());
     }
-    if matches!(fault, Fault::ShuttingDown | Fault::Unreachable) {
+    if matches!(fault, Fault::ShuttingDown | Fault::Unreachable | Fault::Unaccountable) {
         emit::field(out, "retry-after", b"1");
     }
     let (before, after) = (&b"{\"message\":\""[..], &b"\"}"[..]);

@@ -70,7 +70,7 @@ pub async fn read_head<'s>(
                 Err(error) => return Err(intake::fault_of(&error)),
             };
             let Scratch { name, forwarded, .. } = &mut *scratch;
-            let intake = intake::judge(&head, snapshot, worker.request_id(), name, forwarded)?;
+            let intake = intake::judge(&head, snapshot, worker.birth(), name, forwarded)?;
             Ok(Some((intake, head.length)))
         });
         if let Some((intake, length)) = judged? {

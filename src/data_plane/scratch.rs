@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use crate::{
     buffer::Buffer,
-    data_plane::intake::Forwarded,
+    data_plane::{account::Account, intake::Forwarded, tap::Tap},
     limits::{FLOW_BUFFER_BYTES, SPARE_BUFFERS_MAX},
 };
 
@@ -27,6 +27,10 @@ pub struct Scratch {
     pub answer: Vec<u8>,
     /// What goes to the client next.
     pub out: Vec<u8>,
+    /// Looks at the answer's content.
+    pub tap: Tap,
+    /// The request's account.
+    pub account: Account,
 }
 
 impl Scratch {

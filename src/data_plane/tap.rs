@@ -1,49 +1,229 @@
-//! The relay's silent reader: looks at an event stream's frames as they pass, and changes none.
+//! The relay's silent reader: looks at content as it passes, changes none of it, and reads what it used.
+//!
+//! ```text
+//!   event stream   frames → checksums → events → usage      a broken frame breaks the message
+//!   JSON           a few numbers of it  → usage             never held, read up to a bound
+//! ```
 //!
 //! Clients check frames themselves, but most of them take a stream that ends cleanly for a whole one.
 //! So a stream that breaks (a checksum, a length, an end within a frame) must not end cleanly here: what
 //! came before the break has gone or goes, the break itself does not, and the message is left truncated.
+//!
+//! One tap per scratch, begun anew for each answer: nothing is allocated in the steady state.
 
-use crate::wire::eventstream::{cut::Cutter, frame::FrameError};
+use crate::{
+    bedrock::{
+        fault::ErrorName,
+        operation::Action,
+        usage::{BodyUsage, Counts, Family, FieldUsage, StreamUsage, Usage},
+    },
+    limits::{CUT_FRAME_BYTES_MAX, USAGE_CONFIRM_BYTES_MAX, USAGE_SCAN_BYTES_MAX},
+    wire::eventstream::{
+        cut::{Cutter, Found},
+        frame::{Frame, FrameError, parse_frame},
+        header::MessageKind,
+    },
+};
 
 /// The content type of a stream of frames.
-const EVENT_STREAM: &[u8] = b"application/vnd.amazon.eventstream";
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// And of everything else whose usage can be read.
+const JSON: &str = "application/json";
 
-/// Follows one answer's frames.
+/// Follows one answer's content.
 #[derive(Default)]
 pub struct Tap {
-    cutter: Cutter,
+    reader: Reader,
+    /// What the head's fields said.
+    fields: FieldUsage,
+    /// What is there of a frame that the network cut.
+    cut_frame: Vec<u8>,
+    /// The stream's own word that it failed.
+    exception: Option<ErrorName>,
+}
+
+#[derive(Default)]
+enum Reader {
+    #[default]
+    Nothing,
+    Stream {
+        cutter: Cutter,
+        usage: StreamUsage,
+    },
+    Body {
+        usage: BodyUsage,
+        /// Bytes that may still be looked at.
+        left: usize,
+    },
+}
+
+/// What a tap needs to know of an answer.
+pub struct Opening<'h> {
+    /// Which of Bedrock's actions was asked for.
+    pub action: Action,
+    /// How the model counts.
+    pub family: Family,
+    /// `content-type`.
+    pub content_type: Option<&'h [u8]>,
+    /// Whether `content-encoding` names a coding: what is compressed is not read.
+    pub is_encoded: bool,
+    /// The answer reports success. An error uses nothing.
+    pub is_success: bool,
+    /// The token counts among the head's fields.
+    pub fields: FieldUsage,
+}
+
+/// What a tap has read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// As far as it was told.
+    pub usage: Usage,
+    /// The content was a stream of frames.
+    pub is_stream: bool,
+    /// The stream ended with this exception.
+    pub exception: Option<ErrorName>,
+    /// Events that could have had usage were not what AWS sends.
+    pub has_unread_events: bool,
 }
 
 impl Tap {
-    /// One for an answer with this content type, if that is a stream of frames.
-    #[must_use]
-    pub fn for_content_type(value: Option<&[u8]>) -> Option<Self> {
-        let (start, rest) = value?.split_at_checked(EVENT_STREAM.len())?;
-        let ends = matches!(rest.first(), None | Some(b';' | b' ' | b'\t'));
-        (ends && start.eq_ignore_ascii_case(EVENT_STREAM)).then(Self::default)
+    /// Begins an answer; forgets the one before.
+    pub fn begin(&mut self, opening: &Opening<'_>) {
+        self.cut_frame.clear();
+        if self.cut_frame.capacity() > CUT_FRAME_BYTES_MAX {
+            self.cut_frame = Vec::new();
+        }
+        self.exception = None;
+        self.fields = opening.fields;
+        let is = |wanted| is_type(opening.content_type, wanted);
+        self.reader = if is(EVENT_STREAM) {
+            let mut usage = StreamUsage::new(opening.family);
+            usage.on_fields(opening.fields.counts());
+            Reader::Stream { cutter: Cutter::new(), usage }
+        } else if is(JSON) && opening.is_success && !opening.is_encoded {
+            let counts = opening.fields.counts();
+            // What is only to be confirmed is worth less time than what is to be found.
+            let is_told = counts.input.is_some() && counts.output.is_some();
+            let left = if is_told { USAGE_CONFIRM_BYTES_MAX } else { USAGE_SCAN_BYTES_MAX };
+            Reader::Body { usage: BodyUsage::new(opening.action, opening.family), left }
+        } else {
+            Reader::Nothing
+        };
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_stream() -> Self {
+        let reader =
+            Reader::Stream { cutter: Cutter::new(), usage: StreamUsage::new(Family::Claude) };
+        Self { reader, ..Self::default() }
     }
 
     /// Looks at the content that comes next.
     ///
     /// # Errors
     /// How many of its bytes may be passed on, and why not the others. A tap that failed must be asked no
-    /// more.
+    /// more than what it has read.
     pub fn look(&mut self, content: &[u8]) -> Result<(), (usize, &'static str)> {
-        let mut seen = 0;
-        while seen < content.len() {
-            match self.cutter.step(&content[seen..]) {
-                Ok(step) => seen += step.consumed,
-                Err(error) => return Err((seen, reason(&error))),
+        match &mut self.reader {
+            Reader::Nothing => Ok(()),
+            Reader::Body { usage, left } => {
+                let seen = content.len().min(*left);
+                usage.feed(&content[..seen]);
+                *left -= seen;
+                Ok(())
+            }
+            Reader::Stream { cutter, usage } => {
+                let mut seen = 0;
+                while seen < content.len() {
+                    let piece = &content[seen..];
+                    let step = match cutter.step(piece) {
+                        Ok(step) => step,
+                        Err(error) => return Err((seen, reason(&error))),
+                    };
+                    seen += step.consumed;
+                    let piece = &piece[..step.consumed];
+                    let cut_frame = &mut self.cut_frame;
+                    match step.found {
+                        Found::Frame(frame) => on_frame(&frame, usage, &mut self.exception),
+                        Found::Begins => {
+                            cut_frame.clear();
+                            cut_frame.extend_from_slice(piece);
+                        }
+                        Found::Continues if cut_frame.len() < CUT_FRAME_BYTES_MAX => {
+                            cut_frame.extend_from_slice(piece);
+                        }
+                        Found::Continues => {}
+                        Found::Ends => {
+                            cut_frame.extend_from_slice(piece);
+                            // `None`: too large to be one that counts tokens.
+                            if let Ok(Some(frame)) = parse_frame(cut_frame) {
+                                on_frame(&frame, usage, &mut self.exception);
+                            }
+                        }
+                    }
+                }
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Whether the stream may end here.
     #[must_use]
     pub fn may_end(&self) -> bool {
-        self.cutter.is_between_frames()
+        match &self.reader {
+            Reader::Stream { cutter, .. } => cutter.is_between_frames(),
+            Reader::Nothing | Reader::Body { .. } => true,
+        }
+    }
+
+    /// What the head's fields alone tell; nothing of a stream's.
+    #[must_use]
+    pub fn usage_by_fields(&self) -> Usage {
+        match &self.reader {
+            Reader::Stream { .. } => Usage::default(),
+            Reader::Nothing | Reader::Body { .. } => {
+                Counts::settle(self.fields.counts(), Counts::default())
+            }
+        }
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let nothing = Reading { exception: self.exception, ..Reading::default() };
+        match &self.reader {
+            Reader::Nothing => Reading { usage: self.usage_by_fields(), ..nothing },
+            Reader::Body { usage, .. } => Reading { usage: usage.settle(&self.fields), ..nothing },
+            Reader::Stream { usage, .. } => Reading {
+                usage: usage.settle(),
+                is_stream: true,
+                has_unread_events: usage.unread_events() > 0,
+                ..nothing
+            },
+        }
+    }
+}
+
+fn is_type(value: Option<&[u8]>, wanted: &str) -> bool {
+    let Some((start, rest)) = value.and_then(|value| value.split_at_checked(wanted.len())) else {
+        return false;
+    };
+    let ends = matches!(rest.first(), None | Some(b';' | b' ' | b'\t'));
+    ends && start.eq_ignore_ascii_case(wanted.as_bytes())
+}
+
+fn on_frame(frame: &Frame<'_>, usage: &mut StreamUsage, exception: &mut Option<ErrorName>) {
+    match frame.kind() {
+        Ok(MessageKind::Event { event_type: Some(event_type) }) => {
+            usage.on_event(event_type.as_bytes(), frame.payload());
+        }
+        Ok(
+            MessageKind::Exception { exception_type: name } | MessageKind::Error { code: name, .. },
+        ) => {
+            *exception = Some(ErrorName::of(name.unwrap_or("unnamed").as_bytes()));
+        }
+        // Clients skip it, or fail by themselves: headers decide nothing about where frames end.
+        Ok(MessageKind::Event { event_type: None } | MessageKind::Other) | Err(_) => {}
     }
 }
 
@@ -59,15 +239,47 @@ fn reason(error: &FrameError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Tokens;
+
+    fn opened(content_type: Option<&str>) -> Tap {
+        let mut tap = Tap::default();
+        tap.begin(&Opening {
+            action: Action::Converse,
+            family: Family::Claude,
+            content_type: content_type.map(str::as_bytes),
+            is_encoded: false,
+            is_success: true,
+            fields: FieldUsage::default(),
+        });
+        tap
+    }
 
     #[test]
     fn only_event_streams_are_followed() {
-        let is_followed = |value: &str| Tap::for_content_type(Some(value.as_bytes())).is_some();
+        let is_followed = |value: &str| matches!(opened(Some(value)).reader, Reader::Stream { .. });
         assert!(is_followed("application/vnd.amazon.eventstream"));
         assert!(is_followed("Application/VND.amazon.EventStream; charset=x"));
         assert!(!is_followed("application/vnd.amazon.eventstreams"));
         assert!(!is_followed("application/json"));
         assert!(!is_followed(""));
-        assert!(Tap::for_content_type(None).is_none());
+        assert!(matches!(opened(None).reader, Reader::Nothing));
+    }
+
+    #[test]
+    fn json_is_read_however_it_is_cut_and_no_further_than_the_bound() {
+        let content = br#"{"output":{},"usage":{"inputTokens":11,"outputTokens":264}}"#;
+        for cut in 0..=content.len() {
+            let mut tap = opened(Some("application/json"));
+            tap.look(&content[..cut]).unwrap();
+            tap.look(&content[cut..]).unwrap();
+            let usage = tap.reading().usage;
+            assert_eq!((usage.input, usage.output), (Some(Tokens(11)), Some(Tokens(264))), "{cut}");
+        }
+        let mut tap = opened(Some("application/json"));
+        tap.look(br#"{"padding":""#).unwrap();
+        let padding = vec![b'x'; 1 << 20];
+        (0..=USAGE_SCAN_BYTES_MAX >> 20).for_each(|_| tap.look(&padding).unwrap());
+        tap.look(br#"","usage":{"inputTokens":1,"outputTokens":2}}"#).unwrap();
+        assert_eq!((tap.reading().usage.output, tap.reading().usage.partial), (None, true));
     }
 }

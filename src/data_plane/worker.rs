@@ -17,10 +17,11 @@ use slab::Slab;
 
 use crate::{
     boundary::{
+        ledger::Writer,
         notice::{Event, Notices},
         snapshot::{Published, Snapshot},
     },
-    data_plane::{connection, dispatch::SigningKeys, pool::Pool, scratch::Spares},
+    data_plane::{connection, dispatch::SigningKeys, intake::Birth, pool::Pool, scratch::Spares},
     limits::{ACCEPT_PAUSE_MS, TICK_MS},
     net::{
         clock, cores,
@@ -28,7 +29,6 @@ use crate::{
         tcp::{Bound, Listener},
         tls::ClientTls,
     },
-    units::RequestId,
 };
 
 /// What a core is started with.
@@ -43,6 +43,10 @@ pub struct Start {
     pub published: Arc<Published>,
     /// This core's TLS configuration.
     pub tls: ClientTls,
+    /// This core's number, from 0.
+    pub number: u16,
+    /// Where entries go; none if no account is kept.
+    pub ledger: Option<Writer>,
     /// Where notices go.
     pub notices: Notices,
     /// What all cores and the control plane share.
@@ -74,6 +78,10 @@ pub struct Worker {
     pub tls: ClientTls,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
+    /// This core's number, from 0.
+    pub number: u16,
+    /// Where entries go; none if no account is kept.
+    pub ledger: Option<Rc<Writer>>,
     /// For the operator.
     pub notices: Notices,
     random: RefCell<fastrand::Rng>,
@@ -82,7 +90,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn new(published: Arc<Published>, tls: ClientTls, notices: Notices) -> Self {
+    fn new(
+        published: Arc<Published>,
+        tls: ClientTls,
+        notices: Notices,
+        (number, ledger): (u16, Option<Writer>),
+    ) -> Self {
         Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
@@ -90,6 +103,8 @@ impl Worker {
             spares: Spares::default(),
             tls,
             signing: RefCell::default(),
+            number,
+            ledger: ledger.map(Rc::new),
             notices,
             random: RefCell::new(fastrand::Rng::new()),
             is_draining: Cell::new(false),
@@ -109,10 +124,16 @@ impl Worker {
         self.random.borrow_mut().u64(..)
     }
 
-    /// A request id that nobody else has.
+    /// An id that nobody else has, and the moment.
     #[must_use]
-    pub fn request_id(&self) -> RequestId {
-        RequestId::new(clock::unix_micros(), self.random.borrow_mut().u128(..))
+    pub fn birth(&self) -> Birth {
+        Birth::new(clock::unix_micros(), self.random.borrow_mut().u128(..))
+    }
+
+    /// Whether another request could end without a place for its entry.
+    #[must_use]
+    pub fn is_ledger_full(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| !ledger.has_room())
     }
 
     /// Whether this core is to take no more requests.
@@ -163,7 +184,12 @@ pub fn run(start: Start) -> io::Result<()> {
     let driver = start.driver;
     runtime::run(driver, async move {
         let listener = Rc::new(Listener::new(start.bound, driver)?);
-        let worker = Rc::new(Worker::new(start.published, start.tls, start.notices));
+        let worker = Rc::new(Worker::new(
+            start.published,
+            start.tls,
+            start.notices,
+            (start.number, start.ledger),
+        ));
         runtime::spawn(accept(listener.clone(), worker.clone()));
         while !start.shared.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;
@@ -191,11 +217,11 @@ async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Dur
 async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
     loop {
         match listener.accept().await {
-            Ok(socket) => {
+            Ok((socket, peer)) => {
                 let worker = worker.clone();
                 runtime::spawn(async move {
                     let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, worker.clone()));
+                        Box::pin(connection::serve(socket, peer.ip(), worker.clone()));
                     if !Contained(connection).await {
                         worker.notices.tell(None, Event::Panicked);
                     }

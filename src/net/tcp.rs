@@ -88,11 +88,11 @@ impl Listener {
     ///
     /// # Errors
     /// The kernel's; `EMFILE` and the like pass, `EINVAL` after [`Self::stop`] does not.
-    pub async fn accept(&self) -> io::Result<Socket> {
-        let (stream, _peer) = self.0.accept().await?;
+    pub async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
         // It fails only if the peer has gone already, which its first receive will tell.
         let _ = stream.set_nodelay(true);
-        Ok(Socket(UnsafeCell::new(stream)))
+        Ok((Socket(UnsafeCell::new(stream)), peer))
     }
 
     /// Whether a connection waits to be accepted.

@@ -28,10 +28,17 @@ fn the_cost_is_told_when_it_is_known(driver: DriverChoice) {
     let usd = |pico: u64| format!("0.{:012}", pico).trim_end_matches('0').to_owned();
     assert_eq!(ask(INVOKE, "frames=8"), Some(usd(tokens(10, 8, 0))));
     assert_eq!(ask(INVOKE, "frames=1; cache_read=1000"), Some(usd(tokens(10, 1, 1_000))));
-    // For how long it was written is only said in the content.
-    assert_eq!(ask(INVOKE, "cache_write=5"), None);
+    // For how long it was written is only said in the content: a small one is there with the head.
+    let written = usd(tokens(10, 1, 0) + 5 * 3_750_000);
+    assert_eq!(ask(INVOKE, "frames=1; cache_write=5"), Some(written));
+    let converse = INVOKE.replace("/invoke", "/converse");
+    assert_eq!(ask(&converse, "frames=8"), Some(usd(tokens(10, 8, 0))));
+    // A large one is not waited for.
+    let large = "frames=40000";
+    assert_eq!(ask(INVOKE, large), Some(usd(tokens(10, 40_000, 0))), "its head counts the tokens");
+    assert_eq!(ask(INVOKE, &format!("{large}; cache_write=5")), None);
+    assert_eq!(ask(&converse, large), None);
     assert_eq!(ask(STREAM, "frames=8"), None, "a stream tells at its end");
-    assert_eq!(ask(&INVOKE.replace("/invoke", "/converse"), "frames=8"), None);
     assert_eq!(ask(INVOKE, "throttle"), None, "an error costs nothing that we know of");
 
     let unlisted = |it: Deployment| vec![it.of("bedrock/anthropic.claude-unlisted-v9:0")];

@@ -1,0 +1,373 @@
+//! An answer's head: received until it is whole, judged, and rewritten for the client.
+//!
+//! What upstream says of the content passes; what it says of its connection, and what we say ourselves,
+//! does not. Behind the head may stand content, which goes along.
+
+use std::{io::Write as _, pin::pin};
+
+use memchr::memmem;
+
+use crate::{
+    bedrock::{
+        fault::{ErrorName, Fault},
+        operation::Action,
+        price::{self, Cost},
+        usage::FieldUsage,
+    },
+    boundary::{notice::Event, snapshot::Deployment},
+    data_plane::{
+        intake::Intake,
+        outflow::{ClientFraming, Outflow},
+        reply,
+        tap::{Opening, Tap},
+        upstream::{Arrival, Upstream, within_answer_time},
+    },
+    limits::{HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, WITHHELD_BYTES_MAX},
+    net::{clock, runtime::Elapsed, tls::TlsError},
+    units::{PicoUsd, RequestId},
+    wire::http1::{
+        emit::{self, ConnectionOptions},
+        framing::{self, Framing},
+        head::{AnswerHead, FieldStorage, HeadError, Version, parse_answer},
+    },
+};
+
+/// Fields of an answer's head that we write ourselves.
+const OWN_FIELDS: [&str; 6] = [
+    "content-length",
+    "x-litellm-call-id",
+    "x-litellm-model-id",
+    "x-litellm-model-api-base",
+    "x-litellm-response-cost",
+    "x-litellm-overhead-duration-ms",
+];
+/// Letters and digits in a row that tell a secret: JSON may escape what stands between them.
+const TELLING_BYTES: usize = 16;
+
+/// An answer whose head is whole; the client's is in `out`, and behind it what came of the content.
+pub struct Answer {
+    /// Of upstream's.
+    pub status: u16,
+    /// What its error is called.
+    pub error: ErrorName,
+    /// Its `x-amzn-requestid`, if that is a UUID.
+    pub upstream_id: Option<RequestId>,
+    /// Carries the content.
+    pub flow: Outflow,
+    /// Whether upstream will take another request on this connection.
+    pub upstream_keeps_alive: bool,
+    /// Whether the client may send another request on its own.
+    pub client_keeps_alive: bool,
+    /// How the client sees where the content ends.
+    pub client_framing: ClientFraming,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// The connection ended before a byte of an answer.
+    Nothing(&'static str),
+    /// It ended within the head, or the head is not HTTP.
+    Broken(&'static str),
+    /// It did not come in time.
+    TimedOut,
+    /// It quotes our credential: AWS's word for a wrong signature holds all that was signed.
+    QuotesSecret,
+}
+
+impl NoAnswer {
+    /// What the client is told.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Nothing(_) | Self::Broken(_) => Fault::BadAnswer,
+            Self::TimedOut => Fault::AnswerTimeout,
+            Self::QuotesSecret => Fault::CredentialRefused,
+        }
+    }
+
+    /// What the operator is told.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        match self {
+            Self::Nothing(what) | Self::Broken(what) => Event::BadAnswer(what),
+            Self::TimedOut => Event::AnswerTimedOut,
+            Self::QuotesSecret => Event::CredentialRefused,
+        }
+    }
+}
+
+/// What the client's head says beyond upstream's.
+pub struct HeadContext<'a> {
+    /// The request this answers.
+    pub intake: &'a Intake<'a>,
+    /// Whose answer it is.
+    pub deployment: &'a Deployment,
+    /// What was asked of it.
+    pub action: Action,
+    /// Our own part of the time, up to the request's first byte upstream, in microseconds.
+    pub overhead_us: u32,
+    /// Whether we are about to stop.
+    pub is_draining: bool,
+}
+
+/// What an answer is received into.
+pub struct Sinks<'s> {
+    /// Its head, as it arrives.
+    pub answer: &'s mut Vec<u8>,
+    /// What the client gets.
+    pub out: &'s mut Vec<u8>,
+    /// Looks at the content.
+    pub tap: &'s mut Tap,
+}
+
+/// Receives until the final answer's head is whole, and writes the client's head to `out`, and behind it
+/// what of the content came along.
+///
+/// # Errors
+/// [`NoAnswer`]; the client has seen nothing.
+pub async fn receive_head(
+    upstream: &mut Upstream,
+    context: &HeadContext<'_>,
+    sinks: &mut Sinks<'_>,
+) -> Result<Answer, NoAnswer> {
+    let mut interim = 0;
+    loop {
+        let Sinks { answer, out, tap } = sinks;
+        match take_head(context, answer, tap, out).map_err(NoAnswer::Broken)? {
+            Head::Final { answer: mut whole, length } => {
+                whole.flow.begin(out);
+                whole.flow.push(&answer[length..], out);
+                // Nothing has left yet: what is broken from the start can still be told.
+                if let Some(what) = whole.flow.broken() {
+                    return Err(NoAnswer::Broken(what));
+                }
+                return match context.deployment.credential.shown_upstream() {
+                    Some(secret) if matches!(whole.status, 400 | 401 | 403) => {
+                        withhold_secret(upstream, whole, secret.expose(), out).await
+                    }
+                    _ => {
+                        tell_cost(context, &mut whole, tap, out);
+                        Ok(whole)
+                    }
+                };
+            }
+            Head::Interim => {
+                interim += 1;
+                if interim > INTERIM_ANSWERS_MAX {
+                    return Err(NoAnswer::Broken("too many interim (1xx) answers"));
+                }
+                continue;
+            }
+            Head::Partial => {}
+        }
+        let mut sink = |bytes: &[u8]| answer.extend_from_slice(bytes);
+        let ended = match within_answer_time(pin!(upstream.receive(&mut sink))).await {
+            Err(Elapsed) => return Err(NoAnswer::TimedOut),
+            Ok(Ok(Arrival::More)) => continue,
+            Ok(Ok(Arrival::Ended { .. })) => {
+                "it closed the connection before the answer's head was whole"
+            }
+            Ok(Err(TlsError::Protocol(_))) => "it broke TLS before the answer's head was whole",
+            Ok(Err(_)) => "its connection failed before the answer's head was whole",
+        };
+        let nothing = answer.is_empty() && interim == 0;
+        return Err(if nothing { NoAnswer::Nothing(ended) } else { NoAnswer::Broken(ended) });
+    }
+}
+
+/// Holds an error back until it is whole, to see that it does not quote `secret`.
+async fn withhold_secret(
+    upstream: &mut Upstream,
+    mut answer: Answer,
+    secret: &str,
+    out: &mut Vec<u8>,
+) -> Result<Answer, NoAnswer> {
+    while !answer.flow.is_whole() {
+        if out.len() > WITHHELD_BYTES_MAX {
+            return Err(NoAnswer::Broken("its error has too many bytes"));
+        }
+        let flow = &mut answer.flow;
+        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
+        let arrived = within_answer_time(pin!(upstream.receive(&mut sink))).await;
+        match arrived.map_err(|_elapsed| NoAnswer::TimedOut)? {
+            Ok(Arrival::More) => {}
+            Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
+            _ => return Err(NoAnswer::Broken("it broke off within an error")),
+        }
+        if let Some(what) = answer.flow.broken() {
+            return Err(NoAnswer::Broken(what));
+        }
+    }
+    let quotes = memmem::find(out, telling_part(secret).as_bytes()).is_some();
+    if quotes { Err(NoAnswer::QuotesSecret) } else { Ok(answer) }
+}
+
+/// The longest run of letters and digits, which no JSON escapes; all of it, if that is short.
+fn telling_part(secret: &str) -> &str {
+    let runs = secret.split(|letter: char| !letter.is_ascii_alphanumeric());
+    runs.max_by_key(|run| run.len()).filter(|run| run.len() >= TELLING_BYTES).unwrap_or(secret)
+}
+
+enum Head {
+    Partial,
+    /// It was dropped from the buffer.
+    Interim,
+    Final {
+        answer: Answer,
+        length: usize,
+    },
+}
+
+fn take_head(
+    context: &HeadContext<'_>,
+    answer: &mut Vec<u8>,
+    tap: &mut Tap,
+    out: &mut Vec<u8>,
+) -> Result<Head, &'static str> {
+    let mut storage = FieldStorage::new();
+    let interim_length = match parse_answer(answer, &mut storage) {
+        Ok(None) => return Ok(Head::Partial),
+        Ok(Some(head)) if head.status == 101 => return Err("it switched protocols unasked"),
+        Ok(Some(head)) if matches!(head.status, 301 | 302 | 303 | 307 | 308) => {
+            return Err("it redirected elsewhere, which AWS never does and we never follow");
+        }
+        Ok(Some(head)) if head.status < 200 => head.length,
+        Ok(Some(head)) => {
+            let answer = accept(context, &head, tap, out)?;
+            return Ok(Head::Final { answer, length: head.length });
+        }
+        Err(HeadError::Malformed(what)) => return Err(what),
+        Err(HeadError::UnsupportedVersion) => {
+            return Err("its HTTP version is neither 1.0 nor 1.1");
+        }
+        Err(HeadError::TooLarge | HeadError::TooManyFields | HeadError::TargetTooLong) => {
+            const { assert!(HEAD_BYTES_MAX >= 64 * 1024) };
+            return Err("its head has too many bytes or fields");
+        }
+    };
+    answer.drain(..interim_length);
+    Ok(Head::Interim)
+}
+
+fn accept(
+    context: &HeadContext<'_>,
+    head: &AnswerHead<'_, '_>,
+    tap: &mut Tap,
+    out: &mut Vec<u8>,
+) -> Result<Answer, &'static str> {
+    let intake = context.intake;
+    let upstream_framing = framing::of_answer("POST", head.status, head.version, &head.fields)
+        .map_err(|_| "its content's length is ambiguous")?;
+    let client_framing = match (upstream_framing, intake.version) {
+        (Framing::Length(_), _) => ClientFraming::Length,
+        (_, Version::Http11) => ClientFraming::Chunked,
+        (_, Version::Http10) => ClientFraming::UntilClose,
+    };
+    let client_keeps_alive =
+        intake.keeps_alive && !context.is_draining && client_framing != ClientFraming::UntilClose;
+    tap.begin(&Opening {
+        action: context.action,
+        family: context.deployment.family,
+        content_type: head.fields.get("content-type"),
+        is_encoded: head.fields.get("content-encoding").is_some_and(|coding| coding != b"identity"),
+        is_success: head.status == 200,
+        fields: FieldUsage::of(head.fields.iter()),
+    });
+    emit::status_line(out, head.status, head.reason);
+    let options = ConnectionOptions::of(&head.fields);
+    for (name, value) in head.fields.iter() {
+        // Another proxy of our kind may be upstream: what it said of itself is not said of us.
+        let is_ours = emit::is_hop_by_hop(name)
+            || OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        if !is_ours && !options.names(name) {
+            emit::field(out, name, value);
+        }
+    }
+    match (client_framing, upstream_framing) {
+        (ClientFraming::Length, Framing::Length(length)) if !matches!(head.status, 204 | 304) => {
+            emit::number_field(out, "content-length", length);
+        }
+        (ClientFraming::Chunked, _) => emit::field(out, "transfer-encoding", b"chunked"),
+        _ => {}
+    }
+    if head.fields.get("date").is_none() {
+        // RFC 9110 §6.6.1; SDKs compute their clock's skew from it.
+        reply::write_date(clock::unix_now(), out);
+    }
+    emit::field(out, "x-litellm-call-id", intake.call_id.as_bytes());
+    emit::field(out, "x-litellm-model-id", context.deployment.id.as_bytes());
+    emit::field(out, "x-litellm-model-api-base", context.deployment.api_base.as_bytes());
+    write_overhead(context.overhead_us, out);
+    write_connection(client_keeps_alive, intake.version, out);
+    out.extend_from_slice(b"\r\n");
+    Ok(Answer {
+        status: head.status,
+        error: head.fields.get("x-amzn-errortype").map(ErrorName::of).unwrap_or_default(),
+        upstream_id: head.fields.get("x-amzn-requestid").and_then(RequestId::parse),
+        flow: Outflow::new(upstream_framing, client_framing),
+        upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
+            && upstream_framing != Framing::UntilClose,
+        client_keeps_alive,
+        client_framing,
+    })
+}
+
+/// `x-litellm-response-cost`, in US dollars, if it is known by now: InvokeModel's answers count their
+/// tokens in the head, and a small answer may be here whole. Nothing is waited for, and what is not known,
+/// as the lifetime of what was written to a cache, is not guessed.
+fn tell_cost(context: &HeadContext<'_>, answer: &mut Answer, tap: &mut Tap, out: &mut Vec<u8>) {
+    let Some(rate) = &context.deployment.rate else { return };
+    if answer.status != 200 {
+        return;
+    }
+    let usage = if answer.flow.is_whole() {
+        answer.flow.look(tap, out);
+        let reading = tap.reading();
+        if reading.is_stream || reading.usage.partial {
+            return;
+        }
+        reading.usage
+    } else {
+        tap.usage_by_fields()
+    };
+    if usage.input.is_none() && usage.images.is_none() && usage.search_queries.is_none() {
+        return;
+    }
+    match price::price(&usage, rate) {
+        Cost::Known(bill) if !bill.assumes_5m => {
+            let mut field = [0; COST_FIELD_BYTES_MAX];
+            let length = write_cost(bill.total, &mut field);
+            answer.flow.insert_field(&field[..length], out);
+        }
+        Cost::Known(_) | Cost::Unknown(_) => {}
+    }
+}
+
+/// `x-litellm-response-cost` in full: its name, 21 characters of dollars at most, CRLF.
+const COST_FIELD_BYTES_MAX: usize = 64;
+
+/// The length of what was written.
+fn write_cost(cost: PicoUsd, field: &mut [u8; COST_FIELD_BYTES_MAX]) -> usize {
+    let mut rest = &mut field[..];
+    let line = write!(rest, "x-litellm-response-cost: {cost}\r\n");
+    line.expect("long enough for any amount");
+    let left = rest.len();
+    COST_FIELD_BYTES_MAX - left
+}
+
+/// `x-litellm-overhead-duration-ms`: milliseconds, to the microsecond.
+fn write_overhead(overhead_us: u32, out: &mut Vec<u8>) {
+    let (whole, rest) = (overhead_us / 1000, overhead_us % 1000);
+    let line = write!(out, "x-litellm-overhead-duration-ms: {whole}.{rest:03}\r\n");
+    line.expect("a Vec takes all");
+}
+
+/// Says it where the version's default would say otherwise.
+fn write_connection(keeps_alive: bool, version: Version, out: &mut Vec<u8>) {
+    match (keeps_alive, version) {
+        (true, Version::Http10) => emit::field(out, "connection", b"keep-alive"),
+        (false, Version::Http11) => emit::field(out, "connection", b"close"),
+        _ => {}
+    }
+}
