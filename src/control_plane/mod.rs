@@ -4,6 +4,7 @@ pub mod admin;
 pub mod bind;
 pub mod bulletin;
 pub mod config;
+pub mod control;
 pub mod names;
 pub mod prepare;
 pub mod resolver;

@@ -1,4 +1,5 @@
-//! Starts the cores, keeps their snapshot's addresses fresh, tells the operator, and ends them.
+//! Starts the cores and the control thread, tells the operator, and ends them: first the cores, then the
+//! control thread, so that it sees all that they did.
 //!
 //! The one place where the control plane names the data plane: somebody has to start it.
 
@@ -21,6 +22,7 @@ use super::{
     bind::Bind,
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
+    control::{Control, Stop, keep_resolving},
     names::Names,
     prepare::{self, Endpoints},
     resolver,
@@ -31,7 +33,7 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Shared, Start},
-    limits::{RESOLVE_AGAIN_MS, RESOLVE_AT_START_MS_MAX, RESOLVE_EVERY_MS, TICK_MS},
+    limits::{RESOLVE_AT_START_MS_MAX, TICK_MS},
     net::{
         clock, cores,
         runtime::{Driver, probe_io_uring},
@@ -80,11 +82,12 @@ pub struct Running {
     pub driver_line: String,
     shared: Arc<Shared>,
     cores: Vec<JoinHandle<io::Result<()>>>,
+    /// None once it was told to end.
+    control: Option<Control>,
     notices: NoticeReader,
-    endpoints: Endpoints,
 }
 
-/// Starts one core per worker. `workers` 0 means one for each processor core that we may use.
+/// Starts the control thread and one core per worker. `workers` 0 means one for each processor core that we may use.
 ///
 /// # Errors
 /// [`RunError`]; nothing runs then.
@@ -104,8 +107,10 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     resolve_first(endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
     let shared = Arc::new(Shared::default());
-    let mut running =
-        Running { address, driver_line, shared, cores: Vec::new(), notices: reader, endpoints };
+    let duties = Duties { endpoints: endpoints.all().to_vec() };
+    let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
+    let (cores, control) = (Vec::new(), Some(control));
+    let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
     for (index, bound) in bound.into_iter().enumerate() {
         let start = Start {
             bound,
@@ -127,6 +132,19 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     Ok(running)
 }
 
+/// What the control thread does, and what it needs for that.
+struct Duties {
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// All of the control thread, until it is told to end.
+async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
+    let resolving = tokio::spawn(keep_resolving(duties.endpoints));
+    let _ = stop.await;
+    resolving.abort();
+    Ok(())
+}
+
 impl Running {
     /// Where the proxy listens, with the port the kernel chose if it was asked to.
     #[must_use]
@@ -143,12 +161,13 @@ impl Running {
         let runtime = runtime.map_err(RunError::Core)?;
         let mut bulletin = Bulletin::default();
         let supervised = runtime.block_on(self.supervise(&mut bulletin, &mut say));
-        runtime.shutdown_background(); // or a look-up that hangs would hold us until it is over
         let mut result = supervised.map_err(RunError::Core);
         for core in std::mem::take(&mut self.cores) {
             let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
             result = result.and(ended.map_err(RunError::Core));
         }
+        let ended = self.control.take().map_or(Ok(()), Control::end);
+        result = result.and(ended.map_err(RunError::Core));
         bulletin.publish(&self.notices, clock::now(), &mut say);
         bulletin.close(&mut say);
         result
@@ -161,8 +180,6 @@ impl Running {
     ) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let endpoints = self.endpoints.all().to_vec();
-        let resolving = tokio::spawn(keep_resolving(endpoints));
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -173,10 +190,13 @@ impl Running {
                         say("a core has ended by itself; stopping the others");
                         break;
                     }
+                    if self.control.as_ref().is_some_and(Control::is_finished) {
+                        say("the control thread has ended by itself; stopping the cores");
+                        break;
+                    }
                 }
             }
         }
-        resolving.abort();
         self.shared.is_draining.store(true, Ordering::Relaxed);
         say(
             "stopping: no new connections; requests in flight may finish; signal again to end at once",
@@ -208,14 +228,6 @@ fn resolve_first(endpoints: &[Arc<Endpoint>]) -> io::Result<()> {
         .block_on(async { tokio::time::timeout(limit, resolver::resolve_all(endpoints)).await });
     runtime.shutdown_background(); // a look-up that hangs is on a thread of its own
     Ok(())
-}
-
-async fn keep_resolving(endpoints: Vec<Arc<Endpoint>>) {
-    loop {
-        let unresolved = resolver::resolve_all(&endpoints).await;
-        let pause = if unresolved.is_empty() { RESOLVE_EVERY_MS } else { RESOLVE_AGAIN_MS };
-        sleep(Duration::from_millis(pause)).await;
-    }
 }
 
 /// For `count` cores.
