@@ -127,6 +127,20 @@ pub const LINGER_MS_MAX: u64 = 5_000;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 
+/// Requests under way that a core's ledger shows as such after the process was killed. Ours: 1 MiB. Hit:
+/// those beyond are served, and recorded at their end only.
+pub const LEDGER_SLOTS: u32 = 4096;
+/// Entries of a core that wait to be recorded. Ours: 8 MiB; a power of two. Hit, as the disk is full: what
+/// does not fit is counted as lost, or requests are refused (`outcrop.ledger.on_full`).
+pub const LEDGER_ENTRIES: u32 = 32_768;
+/// Slots, and entries, of a ledger file that somebody left. Ours. Hit: its header is not believed.
+pub const LEDGER_BLOCKS_MAX: u32 = 1 << 20;
+/// What is read of a ledger file that somebody left. Ours. Hit: the rest is set aside.
+pub const LEDGER_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Ledger files in one folder, of all processes that share it. Ours. Hit: no start.
+pub const LEDGER_FILES_MAX: u32 = 4096;
+
+const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);
 const _: () = assert!(BASE64_BLOCK_BYTES.is_multiple_of(4));

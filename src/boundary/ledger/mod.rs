@@ -1,29 +1,32 @@
 //! What the cores tell the control plane of each request: entries in a file in memory, per core.
+//!
+//! ```text
+//!   core ── Writer ──▶ in-flight table  (a request while it is under way)
+//!                 └──▶ ring             (a request that has ended) ──▶ Reader ── control plane
+//! ```
+//!
+//! Nothing here waits, locks or allocates per request, and the file is right after `kill -9` at any
+//! instant: the kernel keeps the pages of a dead process. After a power failure it holds what was forced
+//! to disk; what is torn is told by its checksum. So what such a failure may take is what came since the
+//! last [`Syncer::sync`].
+//!
+//! A file belongs to one process, through a lock that ends with it. The next process makes files of its own
+//! and reads the old ones to their end ([`open`]).
 
 pub mod entry;
 mod field;
+mod folder;
+mod mapping;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
+mod reader;
+mod recover;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod writer;
 
-/// stub
-#[derive(Default)]
-pub struct Writer;
-/// stub
-pub struct Ticket;
-impl Writer {
-    /// stub
-    pub fn has_room(&self) -> bool {
-        true
-    }
-    /// stub
-    pub fn begin(&self, _: &entry::Entry) -> Ticket {
-        Ticket
-    }
-    /// stub
-    pub fn update(&self, _: &Ticket, _: &entry::Entry) {}
-    /// stub
-    pub fn finish(&self, _: Ticket, _: &entry::Entry) {}
-    /// stub
-    pub fn push(&self, _: &entry::Entry) {}
-}
+pub use folder::{Damaged, Opened, open};
+pub use mapping::Shape;
+pub use reader::{Reader, Syncer};
+pub use writer::{Ticket, Writer};

@@ -1,5 +1,7 @@
 //! Entries there and back.
 
+mod ring;
+
 use proptest::prelude::*;
 
 use super::entry::*;
