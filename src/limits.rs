@@ -141,8 +141,32 @@ pub const LEDGER_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const LEDGER_FILES_MAX: u32 = 4096;
 
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
+/// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
+pub const STORE_BATCH_ENTRIES_MAX: usize = 1024;
+/// Rows of one INSERT into SQLite, a power of two. Ours: by then parsing and hops cost nothing, and the
+/// values stay below SQLite's 32,766 per statement. More go by further statements.
+pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 64;
+/// Connections that answer questions to the store, besides the one that writes. Ours. Hit: questions wait.
+pub const STORE_READERS_MAX: usize = 2;
+/// A connection to PostgreSQL, from TCP to its prompt. Ours. Hit: the store is away.
+pub const STORE_CONNECT_MS_MAX: u64 = 5_000;
+/// One call of the store. Ours. Hit: the connection is dropped, and the store is away.
+pub const STORE_CALL_MS_MAX: u64 = 30_000;
+/// How long SQLite waits for another process's transaction. Ours. Hit: the store is away.
+pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+/// Rows that one transaction deletes. Ours: writing waits for no longer than that takes.
+pub const STORE_PRUNE_ROWS_MAX: u32 = 2_000;
+/// Such transactions of one call. Ours. Hit: the next call goes on.
+pub const STORE_PRUNE_SLICES_MAX: u32 = 100;
+/// For how long the id of a request is known without its row (`disable_spend_logs`). Ours: an entry is
+/// replayed when its process starts again, so a machine may be down for so long.
+pub const STORE_SEEN_S_MAX: u64 = 30 * 86_400;
+/// Rows of one answer from `spend_logs`. Ours. Hit: the newest are given.
+pub const STORE_LOGS_ROWS_MAX: u32 = 10_000;
+
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);
 const _: () = assert!(BASE64_BLOCK_BYTES.is_multiple_of(4));
 const _: () = assert!(IDLE_BUFFER_BYTES < HEAD_BYTES_MAX);
 const _: () = assert!(FRAME_HEADERS_BYTES_MAX < FRAME_BYTES_MAX - FRAME_BYTES_MIN);
+const _: () = assert!(STORE_ROWS_PER_STATEMENT_MAX.is_power_of_two());

@@ -12,6 +12,8 @@ use outcrop::{
     control_plane::{
         bind,
         config::{self, Environment, Loaded, Problem},
+        spend::{Day, GroupBy, ReportQuery},
+        spend_command::{self, Form},
         supervisor,
     },
 };
@@ -50,12 +52,40 @@ enum Mode {
         #[arg(long, default_value = "us-east-1")]
         region: String,
     },
+    /// Show what was spent: read from the store, whether the proxy runs or not
+    Spend(Spend),
     /// Run the proxy in front of a built-in Bedrock stand-in; needs no AWS account
     #[cfg(feature = "stand-in")]
     Demo(demo::Arguments),
     /// Run the Bedrock stand-in alone: a TLS server that checks signatures as AWS does
     #[cfg(feature = "stand-in")]
     MockBedrock(outcrop::mock_bedrock::Arguments),
+}
+
+#[derive(Args)]
+struct Spend {
+    /// The configuration file (LiteLLM's config.yaml), which says where the store is
+    #[arg(long, short)]
+    config: PathBuf,
+    /// What to show a line for
+    #[arg(long, default_value = "model", value_parser = group_by, value_name = "model|deployment|api_key|day")]
+    by: GroupBy,
+    /// From this day on (UTC)
+    #[arg(long, value_parser = spend_command::day, value_name = "YYYY-MM-DD")]
+    since: Option<Day>,
+    /// Up to this day, included (UTC)
+    #[arg(long, value_parser = spend_command::day, value_name = "YYYY-MM-DD")]
+    until: Option<Day>,
+    /// As JSON, as `/global/spend/report` has it
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// As CSV, without the total
+    #[arg(long)]
+    csv: bool,
+}
+
+fn group_by(word: &str) -> Result<GroupBy, &'static str> {
+    GroupBy::from_word(word).ok_or("one of model, deployment, api_key, day")
 }
 
 #[derive(Args)]
@@ -85,6 +115,7 @@ fn main() -> ExitCode {
         None => serve(&command.serve),
         Some(Mode::Check { config }) => check(&config),
         Some(Mode::Prices { model, region }) => prices(&model, &region),
+        Some(Mode::Spend(flags)) => spend(&flags),
         #[cfg(feature = "stand-in")]
         Some(Mode::Demo(arguments)) => told(demo::run(&arguments, say)),
         #[cfg(feature = "stand-in")]
@@ -114,6 +145,30 @@ fn prices(model: &str, region: &str) -> ExitCode {
     let explanation = price::explain(&question);
     let _ = writeln!(io::stdout(), "{explanation}");
     if explanation.priced.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn spend(flags: &Spend) -> ExitCode {
+    let loaded = match load(&flags.config) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let query = ReportQuery { group_by: flags.by, start: flags.since, end: flags.until };
+    let form = match (flags.json, flags.csv) {
+        (true, _) => Form::Json,
+        (false, true) => Form::Csv,
+        (false, false) => Form::Table,
+    };
+    match spend_command::run(&loaded.settings.accounting, &query, form) {
+        Ok(text) => {
+            // A closed pipe (`| head`) is no failure of the store.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {

@@ -9,4 +9,6 @@ pub mod names;
 pub mod prepare;
 pub mod resolver;
 pub mod spend;
+pub mod spend_command;
+pub mod store;
 pub mod supervisor;

@@ -1,0 +1,117 @@
+//! One connection to either database, and the few things that are asked of it.
+//!
+//! SQL is written once, with `?` for its values: SQLite takes that as it is, and PostgreSQL gets `$1`, `$2`, ….
+//! Invariant: a session that failed, or whose caller was cancelled, is dropped and not kept: whatever
+//! transaction it was in ends with it.
+
+use super::columns::{Cell, Column, Kind};
+use super::error::Failure;
+use super::{postgres, sqlite};
+
+/// A connection.
+pub(super) enum Session {
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+}
+
+/// What a query gives.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Bool(bool),
+    Text(String),
+}
+
+/// An INSERT of many rows.
+pub(super) struct Bulk {
+    pub(super) table: &'static str,
+    pub(super) columns: &'static [Column],
+    /// What follows the rows.
+    pub(super) on_conflict: String,
+}
+
+impl Bulk {
+    pub(super) fn head(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        format!("INSERT INTO {} ({})", self.table, names.join(", "))
+    }
+}
+
+impl Session {
+    /// Begins to write.
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        match self {
+            // IMMEDIATE: to wait for the other writer here, and not fail once we have read.
+            Self::Sqlite(it) => it.script("BEGIN IMMEDIATE").await,
+            Self::Postgres(it) => it.script("BEGIN").await,
+        }
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.script("COMMIT").await
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<(), Failure> {
+        self.script("ROLLBACK").await
+    }
+
+    /// Statements without values.
+    pub(super) async fn script(&mut self, sql: &str) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(it) => it.script(sql).await,
+            Self::Postgres(it) => it.script(sql).await,
+        }
+    }
+
+    /// How many rows it changed.
+    pub(super) async fn execute(&mut self, sql: &str, cells: Vec<Cell>) -> Result<u64, Failure> {
+        match self {
+            Self::Sqlite(it) => it.execute(sql, cells).await,
+            Self::Postgres(it) => it.execute(sql, cells).await,
+        }
+    }
+
+    /// The rows it gives, each value of the kind that stands in its place in `kinds`.
+    pub(super) async fn rows(
+        &mut self,
+        sql: &str,
+        cells: Vec<Cell>,
+        kinds: &[Kind],
+    ) -> Result<Vec<Vec<Value>>, Failure> {
+        match self {
+            Self::Sqlite(it) => it.rows(sql, cells, kinds).await,
+            Self::Postgres(it) => it.rows(sql, cells, kinds).await,
+        }
+    }
+
+    /// Inserts the rows that stand one behind the other in `cells`; how many were new or changed.
+    pub(super) async fn insert(&mut self, bulk: &Bulk, cells: &[Cell]) -> Result<u64, Failure> {
+        match self {
+            Self::Sqlite(it) => it.insert(bulk, cells).await,
+            Self::Postgres(it) => it.insert(bulk, cells).await,
+        }
+    }
+
+    /// As [`Self::insert`], and gives the request ids of those that were new.
+    pub(super) async fn insert_and_tell(
+        &mut self,
+        bulk: &Bulk,
+        cells: &[Cell],
+    ) -> Result<Vec<String>, Failure> {
+        let rows = match self {
+            Self::Sqlite(it) => it.insert_and_tell(bulk, cells).await?,
+            Self::Postgres(it) => it.insert_and_tell(bulk, cells).await?,
+        };
+        Ok(rows.into_iter().flatten().filter_map(Value::into_text).collect())
+    }
+}
+
+impl Value {
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
