@@ -15,6 +15,7 @@
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
+//! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
 //!   process, and a client that sees what others hide.
@@ -37,6 +38,7 @@ mod hostile;
 mod http;
 #[cfg(feature = "stand-in")]
 mod keys;
+mod ledger;
 mod licences;
 #[cfg(feature = "stand-in")]
 mod pages;

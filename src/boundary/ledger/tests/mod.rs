@@ -1,5 +1,7 @@
 //! Entries there and back.
 
+mod damage;
+mod model;
 mod ring;
 
 use proptest::prelude::*;
