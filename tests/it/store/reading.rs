@@ -2,8 +2,9 @@
 
 use std::process::{Command, Output};
 
+use outcrop::bedrock::usage::Usage;
 use outcrop::boundary::ledger::entry::{
-    Charge, DeploymentRef, KeptCallId, KeyRef, Marks, UnknownCost,
+    Charge, DeploymentRef, Entry, KeptCallId, KeyRef, Marks, UnknownCost,
 };
 use outcrop::control_plane::names::MASTER_KEY_NAME;
 use outcrop::control_plane::spend::{Day, GroupBy, LogsQuery, ReportQuery, in_dollars};
@@ -17,6 +18,7 @@ use crate::running::path;
 on_both!(
     a_report_has_a_row_for_each_group,
     rows_are_found_newest_first,
+    a_row_tells_all,
     what_has_no_name_shows_its_reference
 );
 
@@ -70,50 +72,55 @@ fn rows_are_found_newest_first(place: &Place) {
         let store = store(place);
         let mut all = entries(31, 300);
         all[7].call_id = KeptCallId::new(b"the-one");
-        all[7].charge = Charge::Known(PicoUsd(1_500_000_000_001));
-        all[7].marks = Marks::default()
-            .with(Marks::STREAM, true)
-            .with(Marks::LONG_CONTEXT, true)
-            .with(Marks::REUSED, true);
-        (all[7].usage.input, all[7].usage.output, all[7].usage.cache_read) =
-            (Some(Tokens(3)), Some(Tokens(5)), None);
-        (
-            all[7].usage.cache_write_5m,
-            all[7].usage.cache_write_1h,
-            all[7].usage.cache_write_unsplit,
-        ) = (Some(Tokens(1)), Some(Tokens(0)), None);
-        all[8].charge = Charge::Unknown(UnknownCost::NoRate);
         store.record(&all, &place.names).await.expect("recorded");
         all.sort_by_key(|entry| std::cmp::Reverse((entry.started, entry.request_id)));
-        let ids = |rows: &[serde_json::Value]| -> Vec<String> {
+        let expected = |keep: &dyn Fn(&Entry) -> bool| -> Vec<String> {
+            let kept = all.iter().filter(|entry| keep(entry));
+            kept.map(|entry| String::from_utf8_lossy(&entry.request_id.text()).into()).collect()
+        };
+        let ask = async |query: LogsQuery| -> Vec<String> {
+            let rows = store.logs(&query).await.expect("rows");
             rows.iter().map(|row| row["request_id"].as_str().expect("an id").to_owned()).collect()
         };
-        let expected =
-            |keep: &dyn Fn(&outcrop::boundary::ledger::entry::Entry) -> bool| -> Vec<String> {
-                let kept = all.iter().filter(|entry| keep(entry));
-                kept.map(|entry| String::from_utf8(entry.request_id.text().to_vec()).unwrap())
-                    .collect()
-            };
-        let ask = async |query: LogsQuery| store.logs(&query).await.expect("rows");
         let any = LogsQuery { limit: 1000, ..LogsQuery::default() };
-        assert_eq!(ids(&ask(any.clone()).await), expected(&|_| true));
-        assert_eq!(
-            ids(&ask(LogsQuery { limit: 7, ..any.clone() }).await),
-            expected(&|_| true)[..7]
-        );
+        assert_eq!(ask(any.clone()).await, expected(&|_| true));
+        assert_eq!(ask(LogsQuery { limit: 7, ..any.clone() }).await, expected(&|_| true)[..7]);
         let key = LogsQuery { api_key: Some("ref:0000000000000001".into()), ..any.clone() };
-        assert_eq!(ids(&ask(key).await), expected(&|entry| entry.key == KeyRef(1)));
+        assert_eq!(ask(key).await, expected(&|entry| entry.key == KeyRef(1)));
         let day = Day(DAY.0 + 1);
         let of_day = LogsQuery { start: Some(day), end: Some(day), ..any.clone() };
-        assert_eq!(
-            ids(&ask(of_day).await),
-            expected(&|entry| Day::of(entry.started.seconds()) == day)
-        );
-        let rows = ask(LogsQuery { request_id: Some("the-one".into()), ..any.clone() }).await;
+        assert_eq!(ask(of_day).await, expected(&|it| Day::of(it.started.seconds()) == day));
+        let theirs = LogsQuery { request_id: Some("the-one".into()), ..any.clone() };
+        let found = ask(theirs).await;
+        assert_eq!(found, expected(&|entry| entry.call_id.text() == "the-one"));
+        let ours = LogsQuery { request_id: found.first().cloned(), ..any };
+        assert_eq!(ask(ours).await, found, "by our id or the client's");
+    });
+}
+
+fn a_row_tells_all(place: &Place) {
+    run(async {
+        let store = store(place);
+        let mut all = entries(36, 20);
+        let one = &mut all[7];
+        one.call_id = KeptCallId::new(b"the-one");
+        one.charge = Charge::Known(PicoUsd(1_500_000_000_001));
+        let marks = [Marks::STREAM, Marks::LONG_CONTEXT, Marks::REUSED];
+        one.marks = marks.into_iter().fold(Marks::default(), |all, mark| all.with(mark, true));
+        let tokens = |count| Some(Tokens(count));
+        one.usage = Usage {
+            input: tokens(3),
+            output: tokens(5),
+            cache_write_5m: tokens(1),
+            cache_write_1h: tokens(0),
+            ..Usage::default()
+        };
+        all[8].charge = Charge::Unknown(UnknownCost::NoRate);
+        store.record(&all, &place.names).await.expect("recorded");
+        let query =
+            LogsQuery { request_id: Some("the-one".into()), limit: 9, ..LogsQuery::default() };
+        let rows = store.logs(&query).await.expect("rows");
         assert_eq!(rows.len(), 1);
-        let own =
-            LogsQuery { request_id: rows[0]["request_id"].as_str().map(str::to_owned), ..any };
-        assert_eq!(ask(own).await, rows, "by our id or the client's");
         let row = &rows[0];
         for (name, value) in [
             ("spend", "1.500000000001".into()),
@@ -131,15 +138,20 @@ fn rows_are_found_newest_first(place: &Place) {
         ] {
             assert_eq!(row[name], value, "{name} in {row}");
         }
-        let start = row["startTime"].as_str().expect("a moment");
-        assert!(start.starts_with("2026-11-2") && start.ends_with('Z'), "{start}");
-        // The columns that the database derives say the same, to the millisecond.
-        let derived = if place.is_postgres() {
-            "SELECT to_char(\"startTime\", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') FROM spend_logs WHERE litellm_call_id = 'the-one'"
+        // The columns that the database derives say the same, to the hundredth of a second: the rest
+        // SQLite rounds.
+        let shown = if place.is_postgres() {
+            "to_char(\"@\", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
         } else {
-            "SELECT substr(\"startTime\", 1, 23) FROM spend_logs WHERE litellm_call_id = 'the-one'"
+            "\"@\""
         };
-        assert_eq!(place.text(derived).await[..22], start[..22]);
+        for name in ["startTime", "endTime", "completionStartTime"] {
+            let column = shown.replace('@', name);
+            let sql = format!("SELECT {column} FROM spend_logs WHERE litellm_call_id = 'the-one'");
+            let moment = row[name].as_str().expect("a moment");
+            assert_eq!(place.text(&sql).await[..22], moment[..22], "{name}");
+            assert!(moment.ends_with('Z'), "{moment}");
+        }
         let unknown = place.number("SELECT COUNT(*) FROM spend_logs WHERE spend IS NULL").await;
         assert!(unknown > 0, "unknown is not 0");
     });
