@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # nginx, haproxy, wrk, openssl: benches/side_by_side. g++: libFuzzer. python3-venv: boto3.
-readonly DEBIAN=(nginx-light haproxy wrk openssl g++ make python3 python3-venv procps git ca-certificates)
+# postgresql, util-linux (setpriv): the store's tests.
+readonly DEBIAN=(nginx-light haproxy wrk openssl g++ make python3 python3-venv procps git ca-certificates postgresql
+  util-linux)
 
 persist() {
   local attempt

@@ -45,8 +45,10 @@ pub fn run(accounting: &Accounting, query: &ReportQuery, form: Form) -> Result<S
     Ok(show(&report, query, form))
 }
 
-/// The columns: a name, and what of a row stands there.
-const COLUMNS: [(&str, fn(&ReportRow) -> String); 7] = [
+/// A column's name, and what of a row stands there.
+type Column = (&'static str, fn(&ReportRow) -> String);
+
+const COLUMNS: [Column; 7] = [
     ("spend_usd", |row| in_dollars(row.totals.spend)),
     ("requests", |row| row.totals.requests.to_string()),
     ("input_tokens", |row| row.totals.input_tokens.to_string()),

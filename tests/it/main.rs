@@ -14,11 +14,12 @@
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
+//! - [`store`]: what was spent, in SQLite and in PostgreSQL: counted once, whatever fails; `outcrop spend`.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
-//! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
-//!   process, and a client that sees what others hide.
+//! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
+//!   this process, a client that sees what others hide, and a PostgreSQL of our own.
 
 use std::io::Write as _;
 
@@ -43,6 +44,8 @@ mod licences;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]
+mod postgres;
+#[cfg(feature = "stand-in")]
 mod proxy;
 #[cfg(feature = "stand-in")]
 mod reuse;
@@ -54,6 +57,8 @@ mod signing;
 mod spread;
 #[cfg(feature = "stand-in")]
 mod stopping;
+#[cfg(feature = "stand-in")]
+mod store;
 mod tidy;
 #[cfg(feature = "stand-in")]
 mod turns;

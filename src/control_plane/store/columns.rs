@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::labels::Labels;
+use crate::bedrock::usage::Usage;
 use crate::boundary::ledger::entry::{Charge, Entry, Marks, Outcome, UnknownCost};
 use crate::units::{RequestId, Tokens, UnixMicros};
 
@@ -183,23 +184,14 @@ fn sum(parts: &[Option<Tokens>]) -> Option<u64> {
     known.reduce(u64::saturating_add)
 }
 
+/// An empty word stands for none.
+fn word(word: &'static str, labels: &mut Labels) -> Cell {
+    if word.is_empty() { Cell::Null } else { labels.word(word) }
+}
+
 /// Appends the entry's row, in the order of [`SPEND_LOGS`].
 pub(super) fn cells(entry: &Entry, labels: &mut Labels, out: &mut Vec<Cell>) {
-    let (usage, timing) = (&entry.usage, entry.timing);
-    let told = usage.told.unwrap_or_default();
-    let prompt = [
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.cache_write_unsplit,
-    ];
-    let prompt = sum(&prompt);
-    let all = sum(&[prompt.map(Tokens), usage.output]);
-    let word = |word: &'static str, labels: &mut Labels| match word {
-        "" => Cell::Null,
-        word => labels.word(word),
-    };
+    let timing = entry.timing;
     let (cost, why) = match cost(entry.charge) {
         Ok(cost) => (Cell::Int(cost), Cell::Null),
         Err(why) => (Cell::Null, labels.word(why.word())),
@@ -234,6 +226,30 @@ pub(super) fn cells(entry: &Entry, labels: &mut Labels, out: &mut Vec<Cell>) {
         word(entry.error.text(), labels),
         cost,
         why,
+    ]);
+    usage_cells(&entry.usage, labels, out);
+    out.extend([
+        Cell::Bool(entry.marks.has(Marks::STREAM)),
+        marks(entry.marks, labels),
+        Cell::Int(entry.attempts.into()),
+        Cell::Int(entry.request_bytes.into()),
+        Cell::Int(saturated(entry.answer_bytes)),
+        Cell::Int(entry.core.into()),
+    ]);
+}
+
+/// From `total_tokens` to `usage_partial`.
+fn usage_cells(usage: &Usage, labels: &mut Labels, out: &mut Vec<Cell>) {
+    let told = usage.told.unwrap_or_default();
+    let prompt = sum(&[
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.cache_write_unsplit,
+    ]);
+    let all = sum(&[prompt.map(Tokens), usage.output]);
+    out.extend([
         Cell::count(all),
         Cell::count(prompt),
         Cell::tokens(usage.output),
@@ -253,11 +269,5 @@ pub(super) fn cells(entry: &Entry, labels: &mut Labels, out: &mut Vec<Cell>) {
         Cell::count(usage.search_queries),
         word(usage.service_tier.map_or("", |tier| tier.word()), labels),
         Cell::Bool(usage.partial),
-        Cell::Bool(entry.marks.has(Marks::STREAM)),
-        marks(entry.marks, labels),
-        Cell::Int(entry.attempts.into()),
-        Cell::Int(entry.request_bytes.into()),
-        Cell::Int(saturated(entry.answer_bytes)),
-        Cell::Int(entry.core.into()),
     ]);
 }
