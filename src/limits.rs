@@ -83,10 +83,10 @@ pub const ACCESS_LOG_FULL_PIPE_MS: u64 = 10;
 pub const METRIC_DEPLOYMENTS_MAX: usize = 256;
 /// Keys that metrics tell apart. Ours. Hit: the rest are `other`.
 pub const METRIC_KEYS_MAX: usize = 256;
-/// Label sets of one metric, apart from folded ones (one per deployment or group at most). Ours. Hit: the
-/// key is `other`.
+/// Label sets of one metric, apart from folded ones (a few per deployment at most). Ours. Hit: the key is
+/// `other`, and the status its class.
 pub const METRIC_LABEL_SETS_MAX: usize = 2_048;
-/// Label sets of one histogram, each of which is some forty lines; likewise. Hit: the key is `other`.
+/// Label sets of one histogram, each of which is twenty lines; likewise. Hit: the key is `other`.
 pub const METRIC_HISTOGRAM_SETS_MAX: usize = 256;
 /// Requests in a row that must fail for a deployment's state to be 2, complete outage: LiteLLM's default
 /// `allowed_fails`.
