@@ -15,6 +15,7 @@
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
+//! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
 //!   process, and a client that sees what others hide.
@@ -38,6 +39,8 @@ mod http;
 #[cfg(feature = "stand-in")]
 mod keys;
 mod licences;
+#[cfg(feature = "stand-in")]
+mod metrics_format;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]
