@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests, benches and fuzz targets need from Debian, PyPI and crates.io: only what is missing, and
-# a registry may fail twice. `.ci/install.sh packages | boto3 FOLDER | cargo_fuzz | fetch`
+# a registry may fail twice. `.ci/install.sh packages | boto3 FOLDER | metrics FOLDER | cargo_fuzz | fetch`
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -33,17 +33,20 @@ packages() {
 
 # boto3 as of 1.43 sends bearer tokens over http; since 1.44 it does not. Both are clients of ours.
 boto3() {
-  venv "$1/boto3-1.43" 'boto3==1.43.*'
-  venv "$1/boto3-current" 'boto3>=1.44'
+  venv "$1/boto3-1.43" boto3 'boto3==1.43.*'
+  venv "$1/boto3-current" boto3 'boto3>=1.44'
 }
 
+# Reads what /metrics writes, by Prometheus's own rules.
+metrics() { venv "$1/metrics" prometheus_client 'prometheus-client>=0.20'; }
+
 venv() {
-  local folder=$1 requirement=$2
-  if "$folder/bin/python" -c 'import boto3' 2>/dev/null; then return 0; fi
+  local folder=$1 module=$2 requirement=$3
+  if "$folder/bin/python" -c "import $module" 2>/dev/null; then return 0; fi
   rm -rf "$folder"
   python3 -m venv "$folder"
   persist "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$requirement"
-  "$folder/bin/python" -c 'import boto3; print("boto3", boto3.__version__)'
+  "$folder/bin/python" -m pip --disable-pip-version-check freeze
 }
 
 cargo_fuzz() {

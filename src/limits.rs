@@ -78,6 +78,31 @@ pub const NOTICES_MAX: usize = 1024;
 pub const NOTICES_EVERY_MS: u64 = 5_000;
 /// Different notices written in that time. Ours. Hit: the others are counted in one line.
 pub const NOTICES_SHOWN_MAX: usize = 20;
+/// Lines of the access log that wait for the file or pipe, together. Ours: a minute of a thousand requests
+/// a second, or some seconds at full speed. Hit: lines are dropped and counted.
+pub const ACCESS_LOG_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Lines of the access log that go in one write, unless one line alone is longer. Ours.
+pub const ACCESS_LOG_WRITE_BYTES: usize = 64 * 1024;
+/// Empty buffers of the access log that are kept for reuse. Ours; above it they are freed.
+pub const ACCESS_LOG_SPARE_BUFFERS_MAX: usize = 16;
+/// Words of the access log's writer that wait to be said. Ours. Hit: not said; they repeat earlier ones.
+pub const ACCESS_LOG_WORDS_MAX: usize = 16;
+/// Until a write of the access log that failed is tried again. Ours.
+pub const ACCESS_LOG_RETRY_MS: u64 = 1_000;
+/// Until a pipe of the access log that was full is tried again. Ours.
+pub const ACCESS_LOG_FULL_PIPE_MS: u64 = 10;
+/// Deployments that metrics tell apart. Ours; a scrape must stay small. Hit: the rest are `other`.
+pub const METRIC_DEPLOYMENTS_MAX: usize = 256;
+/// Keys that metrics tell apart. Ours. Hit: the rest are `other`.
+pub const METRIC_KEYS_MAX: usize = 256;
+/// Label sets of one metric, apart from folded ones (a few per deployment at most). Ours. Hit: the key is
+/// `other`, and the status its class.
+pub const METRIC_LABEL_SETS_MAX: usize = 2_048;
+/// Label sets of one histogram, each of which is twenty lines; likewise. Hit: the key is `other`.
+pub const METRIC_HISTOGRAM_SETS_MAX: usize = 256;
+/// Requests in a row that must fail for a deployment's state to be 2, complete outage: LiteLLM's default
+/// `allowed_fails`.
+pub const OUTAGE_FAILURES_MIN: u32 = 3;
 /// Buffers that a core keeps for reuse, of each size. Ours; above it they are freed.
 pub const SPARE_BUFFERS_MAX: usize = 128;
 /// Idle upstream connections that a core keeps per endpoint. Ours. Hit: the oldest closes.

@@ -1,10 +1,12 @@
 //! The one thread that may wait: configuration, names, signals, words for the operator.
 
+pub mod access_log;
 pub mod admin;
 pub mod bind;
 pub mod bulletin;
 pub mod config;
 pub mod control;
+pub mod metrics;
 pub mod names;
 pub mod prepare;
 pub mod resolver;

@@ -16,24 +16,37 @@ const DEMO_KEY: &str = "sk-1234";
 const PIP_SECONDS_MAX: u32 = 240;
 const CALLS_SECONDS_MAX: u32 = 120;
 
-/// One boto3 release line: where to find it, what to ask pip for, how it presents a key.
+/// A package from PyPI: where to find it, what to ask pip for, what to import, which variable names a
+/// python that has it.
+pub struct Package {
+    pub folder: &'static str,
+    pub requirement: &'static str,
+    pub module: &'static str,
+    pub variable: &'static str,
+}
+
+/// One boto3 release line, and how it presents a key.
 struct Boto3 {
-    folder: &'static str,
-    requirement: &'static str,
-    variable: &'static str,
+    package: Package,
     auth: &'static str,
 }
 
 const OLD: Boto3 = Boto3 {
-    folder: "boto3-1.43",
-    requirement: "boto3==1.43.*",
-    variable: "OUTCROP_PYTHON_BOTO3_OLD",
+    package: Package {
+        folder: "boto3-1.43",
+        requirement: "boto3==1.43.*",
+        module: "boto3",
+        variable: "OUTCROP_PYTHON_BOTO3_OLD",
+    },
     auth: "bearer",
 };
 const CURRENT: Boto3 = Boto3 {
-    folder: "boto3-current",
-    requirement: "boto3>=1.44",
-    variable: "OUTCROP_PYTHON_BOTO3",
+    package: Package {
+        folder: "boto3-current",
+        requirement: "boto3>=1.44",
+        module: "boto3",
+        variable: "OUTCROP_PYTHON_BOTO3",
+    },
     auth: "access-key",
 };
 
@@ -49,8 +62,8 @@ fn current_boto3_with_the_key_as_access_key_id() {
 
 /// Everything a client may see of the demo.
 fn serves(boto3: &Boto3) {
-    let Some(python) = python(boto3) else { return };
-    let demo = Running::start(boto3.folder, &["demo"], &[], answers_ready);
+    let Some(python) = python(&boto3.package) else { return };
+    let demo = Running::start(boto3.package.folder, &["demo"], &[], answers_ready);
     let base_url = format!("http://127.0.0.1:{}/bedrock", demo.port);
     let call = |key: &str, family: &str, model: &str| {
         calls(boto3, &python, [&base_url, boto3.auth, key, family, model])
@@ -86,7 +99,7 @@ fn models_named_by_id_and_by_arn() {
         "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-20250514-v1:0",
         "team/claude:prod",
     ];
-    let Some(python) = python(&CURRENT) else { return };
+    let Some(python) = python(&CURRENT.package) else { return };
     let ca = scratch(&format!("ca-{}.pem", free_port()));
     let ca = ca.to_str().expect("a UTF-8 path");
     let stand_in = Running::start("stand-in", &["mock-bedrock", "--ca-file", ca], &[], |port| {
@@ -234,49 +247,49 @@ fn calls(boto3: &Boto3, python: &Path, arguments: [&str; 5]) -> Value {
     report
 }
 
-/// A python that has this boto3: named by the environment, or in a venv below `target/clients`, which is
+/// A python that has this package: named by the environment, or in a venv below `target/clients`, which is
 /// made if it is not there. `None`, loudly, if there is no way.
-fn python(boto3: &Boto3) -> Option<PathBuf> {
+pub fn python(package: &Package) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
-    if let Ok(python) = std::env::var(boto3.variable) {
+    if let Ok(python) = std::env::var(package.variable) {
         return Some(python.into());
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target");
-    let venv = target.join("clients").join(boto3.folder);
-    if has_boto3(&venv) {
+    let venv = target.join("clients").join(package.folder);
+    if has(package, &venv) {
         return Some(venv.join("bin/python"));
     }
-    match make_venv(boto3, &venv) {
+    match make_venv(package, &venv) {
         Ok(()) => Some(venv.join("bin/python")),
         Err(why) => {
-            let name = format!("clients against {}", boto3.requirement);
+            let name = format!("what needs {}", package.requirement);
             super::skip(
                 &name,
-                &format!("{why} (or set {} to a python that has it)", boto3.variable),
+                &format!("{why} (or set {} to a python that has it)", package.variable),
             );
             None
         }
     }
 }
 
-fn has_boto3(venv: &Path) -> bool {
+fn has(package: &Package, venv: &Path) -> bool {
     Command::new(venv.join("bin/python"))
-        .args(["-c", "import boto3"])
+        .args(["-c", &format!("import {}", package.module)])
         .output()
         .is_ok_and(|output| output.status.success())
 }
 
 /// Built aside and moved into place whole, since other tests may want it at the same time.
-fn make_venv(boto3: &Boto3, venv: &Path) -> Result<(), String> {
+fn make_venv(package: &Package, venv: &Path) -> Result<(), String> {
     let aside =
-        venv.with_file_name(format!("{}-{}-{}", boto3.folder, std::process::id(), free_port()));
+        venv.with_file_name(format!("{}-{}-{}", package.folder, std::process::id(), free_port()));
     let made = (|| {
         succeed(bounded(PIP_SECONDS_MAX, Path::new("python3")).args(["-m", "venv"]).arg(&aside))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         let python = aside.join("bin/python");
-        succeed(bounded(PIP_SECONDS_MAX, &python).args(pip).arg(boto3.requirement))?;
+        succeed(bounded(PIP_SECONDS_MAX, &python).args(pip).arg(package.requirement))?;
         match std::fs::rename(&aside, venv) {
-            Err(_) if has_boto3(venv) => Ok(()), // another test was first
+            Err(_) if has(package, venv) => Ok(()), // another test was first
             done => done.map_err(|error| format!("{}: {error}", venv.display())),
         }
     })();
@@ -296,7 +309,7 @@ fn succeed(command: &mut Command) -> Result<(), String> {
 }
 
 /// `program` under coreutils' `timeout`: a registry that hangs must not hang the tests.
-fn bounded(seconds: u32, program: &Path) -> Command {
+pub fn bounded(seconds: u32, program: &Path) -> Command {
     let mut command = Command::new("timeout");
     command.arg("--kill-after=5").arg(seconds.to_string()).arg(program);
     command

@@ -17,6 +17,7 @@
 //! - [`store`]: what was spent, in SQLite and in PostgreSQL: counted once, whatever fails; `outcrop spend`.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
+//! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
 //!   this process, a client that sees what others hide, and a PostgreSQL of our own.
@@ -41,6 +42,8 @@ mod http;
 mod keys;
 mod ledger;
 mod licences;
+#[cfg(feature = "stand-in")]
+mod metrics_format;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]
