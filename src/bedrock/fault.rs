@@ -46,6 +46,10 @@ pub enum Fault {
     CredentialRefused,
     /// Upstream did not answer in time (upstream erred).
     AnswerTimeout,
+    /// Our control plane cannot take another page, or has ended (we erred).
+    PageUnavailable,
+    /// Our control plane did not make a page in time (we erred).
+    PageTimeout,
     /// We are about to stop (nobody erred).
     ShuttingDown,
 }
@@ -66,8 +70,8 @@ impl Fault {
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
-            Self::Unreachable | Self::ShuttingDown => 503,
-            Self::AnswerTimeout => 504,
+            Self::Unreachable | Self::PageUnavailable | Self::ShuttingDown => 503,
+            Self::AnswerTimeout | Self::PageTimeout => 504,
             Self::VersionNotSupported => 505,
         }
     }
@@ -82,9 +86,11 @@ impl Fault {
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
             Self::ContentTooLarge => "RequestEntityTooLargeException",
-            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown => {
-                "ServiceUnavailableException"
-            }
+            Self::Unreachable
+            | Self::AnswerTimeout
+            | Self::PageUnavailable
+            | Self::PageTimeout
+            | Self::ShuttingDown => "ServiceUnavailableException",
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
                 "InternalServerException"
             }
@@ -130,6 +136,10 @@ impl Fault {
                 "The model's endpoint refused this proxy's own credential; its operator can mend that."
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
+            Self::PageUnavailable => {
+                "This proxy has too many pages to make, or none can be made; try again."
+            }
+            Self::PageTimeout => "The page was not made in time; ask for less, or try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
         }
     }
@@ -240,6 +250,8 @@ mod tests {
             Fault::BadAnswer,
             Fault::CredentialRefused,
             Fault::AnswerTimeout,
+            Fault::PageUnavailable,
+            Fault::PageTimeout,
             Fault::ShuttingDown,
         ];
         for fault in all {
@@ -276,6 +288,8 @@ mod tests {
             Fault::BadAnswer,
             Fault::AnswerTimeout,
             Fault::Untrusted,
+            Fault::PageUnavailable,
+            Fault::PageTimeout,
             Fault::ShuttingDown,
         ] {
             assert!([502, 503, 504].contains(&fault.status()), "{fault:?}");

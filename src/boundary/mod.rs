@@ -1,5 +1,6 @@
-//! The only doors between the planes: a snapshot goes down, the ledger and notices come up.
+//! The only doors between the planes: a snapshot goes down; the ledger, notices and errands come up.
 
+pub mod errand;
 pub mod ledger;
 pub mod notice;
 pub mod snapshot;

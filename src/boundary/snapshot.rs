@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub pages: Pages,
     /// The largest request content taken, in bytes.
     pub content_bytes_max: u64,
+    /// Whether `/metrics` is for those with a key only.
+    pub metrics_need_key: bool,
 }
 
 /// Content of the pages that Outcrop answers itself, ready to send: JSON.

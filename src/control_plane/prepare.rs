@@ -59,6 +59,7 @@ pub fn snapshot(settings: &Settings, endpoints: &mut Endpoints) -> Snapshot {
         deployments: settings.deployments.iter().map(|it| deployment(it, endpoints)).collect(),
         pages,
         content_bytes_max: settings.max_request_bytes,
+        metrics_need_key: settings.accounting.metrics_need_key,
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    admin::{self, Desk},
     bind::Bind,
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
@@ -28,6 +29,7 @@ use super::{
 };
 use crate::{
     boundary::{
+        errand::{self, ErrandReader},
         notice::{self, NoticeReader},
         snapshot::{Endpoint, Published},
     },
@@ -103,7 +105,12 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     resolve_first(endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
     let shared = Arc::new(Shared::default());
-    let duties = Duties { endpoints: endpoints.all().to_vec() };
+    let (errands, errand_reader) = errand::channel();
+    let duties = Duties {
+        endpoints: endpoints.all().to_vec(),
+        errands: errand_reader,
+        desk: Desk::new(settings, None, Arc::new(what_runs)),
+    };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
     let (cores, control) = (Vec::new(), Some(control));
     let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
@@ -116,6 +123,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
             published: published.clone(),
             tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,
             notices: notices.clone(),
+            errands: errands.clone(),
             shared: running.shared.clone(),
             grace: Duration::from_secs(settings.shutdown_grace_s),
         };
@@ -129,14 +137,28 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
 /// What the control thread does, and what it needs for that.
 struct Duties {
     endpoints: Vec<Arc<Endpoint>>,
+    errands: ErrandReader,
+    desk: Desk,
 }
 
 /// All of the control thread, until it is told to end.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
-    let resolving = tokio::spawn(keep_resolving(duties.endpoints));
+    let tasks = [
+        tokio::spawn(keep_resolving(duties.endpoints)),
+        tokio::spawn(admin::serve(duties.errands, duties.desk)),
+    ];
     let _ = stop.await;
-    resolving.abort();
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Prometheus's way to say a version.
+fn what_runs() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "# HELP outcrop_build_info The version that runs.\n# TYPE outcrop_build_info gauge\n\
+         outcrop_build_info{{version=\"{version}\"}} 1\n"
+    )
 }
 
 impl Running {

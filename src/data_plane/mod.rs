@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod dispatch;
+pub mod errand;
 pub mod exchange;
 pub mod inbox;
 pub mod intake;

@@ -17,6 +17,7 @@ use slab::Slab;
 
 use crate::{
     boundary::{
+        errand::Errands,
         notice::{Event, Notices},
         snapshot::{Published, Snapshot},
     },
@@ -45,6 +46,8 @@ pub struct Start {
     pub tls: ClientTls,
     /// Where notices go.
     pub notices: Notices,
+    /// Where the control plane takes requests for its pages.
+    pub errands: Errands,
     /// What all cores and the control plane share.
     pub shared: Arc<Shared>,
     /// How long requests in flight may take once the drain has begun.
@@ -76,13 +79,15 @@ pub struct Worker {
     pub signing: RefCell<SigningKeys>,
     /// For the operator.
     pub notices: Notices,
+    /// To the control plane.
+    pub errands: Errands,
     random: RefCell<fastrand::Rng>,
     is_draining: Cell<bool>,
     connections: RefCell<Slab<Waker>>,
 }
 
 impl Worker {
-    fn new(published: Arc<Published>, tls: ClientTls, notices: Notices) -> Self {
+    fn new(published: Arc<Published>, tls: ClientTls, notices: Notices, errands: Errands) -> Self {
         Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
@@ -91,6 +96,7 @@ impl Worker {
             tls,
             signing: RefCell::default(),
             notices,
+            errands,
             random: RefCell::new(fastrand::Rng::new()),
             is_draining: Cell::new(false),
             connections: RefCell::default(),
@@ -163,7 +169,7 @@ pub fn run(start: Start) -> io::Result<()> {
     let driver = start.driver;
     runtime::run(driver, async move {
         let listener = Rc::new(Listener::new(start.bound, driver)?);
-        let worker = Rc::new(Worker::new(start.published, start.tls, start.notices));
+        let worker = Rc::new(Worker::new(start.published, start.tls, start.notices, start.errands));
         runtime::spawn(accept(listener.clone(), worker.clone()));
         while !start.shared.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;

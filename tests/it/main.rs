@@ -14,6 +14,7 @@
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
+//!   - [`admin_pages`]: what the control plane answers through a core: metrics, spend, prices.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`]: not tests: the binary from start to end, the proxy in this
@@ -21,6 +22,8 @@
 
 use std::io::Write as _;
 
+#[cfg(feature = "stand-in")]
+mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
 #[cfg(feature = "stand-in")]
