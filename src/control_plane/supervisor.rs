@@ -171,22 +171,36 @@ impl Running {
     /// Waits, on the calling thread, for a signal or a core's failure; then ends in order.
     ///
     /// # Errors
-    /// [`RunError::Core`] if a core failed.
+    /// [`RunError::Core`] if a core or the control thread failed.
     pub fn wait(mut self, mut say: impl FnMut(&str)) -> Result<(), RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(RunError::Core)?;
         let mut bulletin = Bulletin::default();
         let supervised = runtime.block_on(self.supervise(&mut bulletin, &mut say));
-        let mut result = supervised.map_err(RunError::Core);
+        let result = supervised.map_err(RunError::Core).and(self.join());
+        bulletin.publish(&self.notices, clock::now(), &mut say);
+        bulletin.close(&mut say);
+        result
+    }
+
+    /// Ends in order, as after one signal, without one: what is in flight may finish, within its grace.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn end(mut self) -> Result<(), RunError> {
+        self.join()
+    }
+
+    /// First the cores, then the control thread.
+    fn join(&mut self) -> Result<(), RunError> {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        let mut result = Ok(());
         for core in std::mem::take(&mut self.cores) {
             let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
             result = result.and(ended.map_err(RunError::Core));
         }
         let ended = self.control.take().map_or(Ok(()), Control::end);
-        result = result.and(ended.map_err(RunError::Core));
-        bulletin.publish(&self.notices, clock::now(), &mut say);
-        bulletin.close(&mut say);
-        result
+        result.and(ended.map_err(RunError::Core))
     }
 
     async fn supervise(

@@ -1,11 +1,27 @@
 //! What only the control plane can answer, through a core: metrics, spend, prices.
 
-use outcrop::control_plane::config::DriverChoice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use outcrop::boundary::errand::{self, ErrandReader, Page};
+use outcrop::boundary::{notice, snapshot::Published};
+use outcrop::control_plane::config::{self, DriverChoice, Environment};
+use outcrop::control_plane::prepare;
+use outcrop::data_plane::worker::{self, Shared, Start};
+use outcrop::limits::ERRANDS_MAX;
+use outcrop::net::runtime::{Driver, probe_io_uring};
+use outcrop::net::tcp::Bound;
+use outcrop::net::tls::{ClientTls, trusted_roots};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Client, End, chunked_request, request};
-use crate::proxy::{BEARER, Deployment, INVOKE, MODEL, Pair, Proxy, under_both_drivers};
-use crate::running::free_port;
+use crate::proxy::{
+    BEARER, Deployment, INVOKE, MODEL, Pair, Proxy, config_file, under_both_drivers,
+};
+use crate::running::{free_port, within};
 
 under_both_drivers!(
     metrics_are_for_those_with_a_key,
@@ -14,6 +30,11 @@ under_both_drivers!(
     a_wrong_question_is_refused_as_aws_would,
     pages_take_their_turn_among_requests,
     a_page_that_nobody_waits_for_harms_nobody,
+    a_proxy_ends_in_order_without_a_signal,
+    a_large_page_comes_whole,
+    a_page_that_is_late_holds_nobody_else_up,
+    without_a_control_plane_there_are_no_pages,
+    too_many_pages_at_once_are_refused,
 );
 
 const CALCULATE: &str = "POST /spend/calculate HTTP/1.1";
@@ -141,4 +162,144 @@ fn a_page_that_nobody_waits_for_harms_nobody(driver: DriverChoice) {
         client.send(get("/metrics", BEARER));
     }
     check_metrics(&proxy.connect().ask(get("/metrics", BEARER)));
+}
+
+fn a_proxy_ends_in_order_without_a_signal(driver: DriverChoice) {
+    let proxy = alone(driver, "");
+    let address = proxy.address();
+    let mut client = proxy.connect();
+    check_metrics(&client.ask(get("/metrics", BEARER)));
+    proxy.end();
+    client.check_closed();
+    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+/// A core alone: the control plane is the test.
+struct Core {
+    address: SocketAddr,
+    errands: Option<ErrandReader>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Core {
+    fn start(driver: DriverChoice) -> Self {
+        let nobody = ([127, 0, 0, 1], free_port()).into();
+        let file = config_file(driver, &[Deployment::plain(nobody)], "");
+        let loaded = config::load(&file, &Environment::default()).expect("no errors");
+        std::fs::remove_file(&file).expect("a file of ours");
+        let mut endpoints = prepare::Endpoints::default();
+        let snapshot = prepare::snapshot(&loaded.settings, &mut endpoints);
+        let bound = Bound::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = bound.address().expect("its address");
+        let (errands, reader) = errand::channel();
+        let shared = Arc::new(Shared::default());
+        let start = Start {
+            bound,
+            core: None,
+            driver: match driver {
+                DriverChoice::Epoll => Driver::Epoll,
+                _ => Driver::IoUring(probe_io_uring(1).expect("it was granted")),
+            },
+            published: Arc::new(Published::new(snapshot)),
+            tls: ClientTls::new(trusted_roots(None).expect("Mozilla's")).expect("TLS"),
+            notices: notice::channel().0,
+            errands,
+            shared: shared.clone(),
+            grace: Duration::from_secs(10),
+        };
+        let thread = Some(std::thread::spawn(move || worker::run(start)));
+        Self { address, errands: Some(reader), shared, thread }
+    }
+
+    fn errand(&mut self) -> errand::Errand {
+        self.errands.as_mut().and_then(ErrandReader::blocking_recv).expect("an errand")
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        self.shared.must_end.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(std::thread::panicking() || matches!(ended, Ok(Ok(()))), "{ended:?}");
+        }
+    }
+}
+
+fn page(content: Vec<u8>) -> Page {
+    Page { status: 200, content_type: "a/b".into(), error_type: None, content: content.into() }
+}
+
+fn a_large_page_comes_whole(driver: DriverChoice) {
+    let mut core = Core::start(driver);
+    let mut client = Client::connect(core.address);
+    for size in [0, 1, 64 << 10, (64 << 10) + 1, 5_000_000] {
+        let content: Vec<u8> = (0..size).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+        client.send(get("/spend/logs?limit=7", BEARER));
+        let (question, asker) = core.errand().take();
+        assert_eq!((question.method, question.target.as_str()), ("GET", "/spend/logs?limit=7"));
+        asker.answer(page(content.clone()));
+        let answer = client.answer();
+        assert_eq!((answer.head.status, answer.end), (200, End::Clean), "{size}");
+        assert_eq!(answer.head.field("content-type"), Some("a/b"));
+        assert!(answer.content == content, "{size} bytes come as {}", answer.content.len());
+        client.send(get("/spend/logs", BEARER).replace("GET", "HEAD"));
+        let (question, asker) = core.errand().take();
+        assert_eq!(question.method, "GET", "the page is the same");
+        asker.answer(page(content));
+        let head = client.head().expect("a head");
+        assert_eq!(head.field("content-length"), Some(size.to_string().as_str()));
+    }
+}
+
+fn a_page_that_is_late_holds_nobody_else_up(driver: DriverChoice) {
+    let mut core = Core::start(driver);
+    let mut slow = Client::connect(core.address);
+    slow.send(request(CALCULATE, BEARER, b"{\"content\": 1}"));
+    let (question, asker) = core.errand().take();
+    assert_eq!((question.method, &question.content[..]), ("POST", &b"{\"content\": 1}"[..]));
+    let other = Client::connect(core.address).ask(get("/health/liveliness", ""));
+    assert_eq!(other.head.status, 200);
+    let mut gone = Client::connect(core.address);
+    gone.send(get("/metrics", BEARER));
+    let (_, nobody) = core.errand().take();
+    assert!(!nobody.is_gone());
+    gone.reset();
+    assert!(within(|| nobody.is_gone()), "who left is waited for");
+    nobody.answer(page(b"late".to_vec()));
+    asker.answer(page(b"at last".to_vec()));
+    assert_eq!(slow.answer().content, b"at last");
+}
+
+fn without_a_control_plane_there_are_no_pages(driver: DriverChoice) {
+    let mut core = Core::start(driver);
+    let mut client = Client::connect(core.address);
+    client.send(get("/metrics", BEARER));
+    drop(core.errand());
+    client.answer().check_fault(503, "ServiceUnavailableException");
+    core.errands = None;
+    let answer = client.ask(get("/metrics", BEARER));
+    answer.check_fault(503, "ServiceUnavailableException");
+    assert_eq!(answer.head.field("retry-after"), Some("1"));
+    assert_eq!(client.ask(get("/v1/models", BEARER)).head.status, 200, "the core serves on");
+}
+
+fn too_many_pages_at_once_are_refused(driver: DriverChoice) {
+    let mut core = Core::start(driver);
+    let connect = |_| Client::connect(core.address);
+    let mut waiting: Vec<Client> = (0..ERRANDS_MAX).map(connect).collect();
+    waiting.iter_mut().for_each(|client| client.send(get("/metrics", BEARER)));
+    let errands = |core: &Core| core.errands.as_ref().map_or(0, ErrandReader::len);
+    assert!(within(|| errands(&core) == ERRANDS_MAX), "{} wait", errands(&core));
+    let mut refused = Client::connect(core.address);
+    refused.ask(get("/metrics", BEARER)).check_fault(503, "ServiceUnavailableException");
+    for _ in 0..ERRANDS_MAX {
+        core.errand().take().1.answer(page(b"up".to_vec()));
+    }
+    waiting.iter_mut().for_each(|client| assert_eq!(client.answer().content, b"up"));
+    refused.send(get("/metrics", BEARER));
+    core.errand().take().1.answer(page(b"up".to_vec()));
+    assert_eq!(refused.answer().content, b"up", "there is room again");
 }

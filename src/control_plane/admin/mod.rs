@@ -90,7 +90,7 @@ pub async fn serve(mut errands: ErrandReader, desk: Desk) {
             }
         });
     }
-    under_way.join_all().await;
+    while under_way.join_next().await.is_some() {}
 }
 
 /// The page to one question.

@@ -1,6 +1,6 @@
 //! Which price applies to a name: a group of the model list, or any id of Bedrock's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::refusal::Refusal;
 use crate::{
@@ -62,8 +62,8 @@ impl PriceList {
             .filter(|member| region.is_none_or(|region| member.region == region))
             .collect();
         let Some(first) = there.first() else {
-            let regions: Vec<&str> = members.iter().map(|member| member.region.as_str()).collect();
-            let regions = regions.join(", ");
+            let regions: BTreeSet<&str> = members.iter().map(|it| it.region.as_str()).collect();
+            let regions = Vec::from_iter(regions).join(", ");
             return Err(Refusal::bad_request(format!(
                 "No deployment of this model is in this region; region must be one of: {regions}."
             )));

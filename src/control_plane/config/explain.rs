@@ -138,10 +138,12 @@ fn explain_accounting(accounting: &Accounting, out: &mut impl fmt::Write) -> fmt
             writeln!(out, "store            SQLite, {}", file.display())?;
         }
     }
-    let rows = if accounting.disable_spend_logs { "none, sums alone" } else { "one per request" };
     match accounting.retention_s {
-        Some(seconds) => writeln!(out, "spend rows       {rows}, kept {}", duration(seconds))?,
-        None => writeln!(out, "spend rows       {rows}, kept for ever")?,
+        _ if accounting.disable_spend_logs => writeln!(out, "spend rows       none, sums alone")?,
+        None => writeln!(out, "spend rows       one per request, kept for ever")?,
+        Some(seconds) => {
+            writeln!(out, "spend rows       one per request, kept {}", duration(seconds))?;
+        }
     }
     let form = if accounting.json_logs { "JSON" } else { "as text on a terminal, else JSON" };
     match &accounting.access_log {
