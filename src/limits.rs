@@ -72,6 +72,19 @@ pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
 pub const SEND_BYTES_MAX: usize = 64 * 1024;
 /// TLS sessions that a core keeps for resumption. Ours; the oldest is forgotten.
 pub const SESSIONS_MAX: usize = 256;
+/// Admin pages that wait for the control plane. Ours. Hit: 503.
+pub const ERRANDS_MAX: usize = 64;
+/// Admin pages that the control plane makes at once: each may hold a connection to the store. Ours. Hit: the
+/// others wait.
+pub const ERRANDS_AT_ONCE_MAX: usize = 8;
+/// Request content of an admin page. Ours. Hit: 413.
+pub const ERRAND_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
+/// An admin page. Ours: ten thousand rows of the log and more. Hit: an error that says to ask for less.
+pub const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Rows of `/spend/logs` if the client does not say. Ours; LiteLLM gives all.
+pub const LOG_ROWS_DEFAULT: u32 = 100;
+/// Rows of `/spend/logs`. Ours. Hit: 400.
+pub const LOG_ROWS_MAX: u32 = 10_000;
 /// Notices that wait to be written for the operator. Ours. Hit: counted as lost.
 pub const NOTICES_MAX: usize = 1024;
 /// For how long a notice that happens again is counted rather than said. Ours.
@@ -140,6 +153,13 @@ pub const RESOLVE_EVERY_MS: u64 = 30_000;
 pub const RESOLVE_AGAIN_MS: u64 = 2_000;
 /// Addresses of one name that are kept. Ours.
 pub const RESOLVED_ADDRESSES_MAX: usize = 16;
+/// How often the ledger is forced to disk, `outcrop.ledger.sync_ms`. Ours: more often, the disk would do nothing
+/// else. Hit: no start.
+pub const LEDGER_SYNC_MS_MIN: u64 = 10;
+/// What a power failure may take at most. Ours. Hit: no start.
+pub const LEDGER_SYNC_MS_MAX: u64 = 60_000;
+/// How long rows of the store may be kept, if not for ever. Ours: a hundred years. Hit: no start.
+pub const RETENTION_S_MAX: u64 = 100 * 366 * 86_400;
 /// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
 pub const TICK_MS: u64 = 100;
 /// Between two tries to accept when descriptors or memory are short. Ours.
@@ -149,6 +169,10 @@ pub const SHUTDOWN_GRACE_MS: u64 = 30_000;
 /// How long a closing connection is read from, so that a reset does not overtake our last answer
 /// (RFC 9112 §9.6). Ours. Hit: it is reset.
 pub const LINGER_MS_MAX: u64 = 5_000;
+/// From an errand given to the control plane to the page. Ours. Hit: 504.
+pub const ERRAND_MS_MAX: u64 = 30_000;
+/// How often a core looks whether an errand is done: the control plane cannot wake it. Ours.
+pub const ERRAND_LOOK_MS: u64 = 2;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 

@@ -46,6 +46,10 @@ pub enum Fault {
     CredentialRefused,
     /// Upstream did not answer in time (upstream erred).
     AnswerTimeout,
+    /// Our control plane cannot take another page, or has ended (we erred).
+    PageUnavailable,
+    /// Our control plane did not make a page in time (we erred).
+    PageTimeout,
     /// We are about to stop (nobody erred).
     ShuttingDown,
     /// The request could not be accounted for, and `outcrop.ledger.on_full` is `refuse` (we erred).
@@ -68,8 +72,11 @@ impl Fault {
             Self::HeadTooLarge => 431,
             Self::UnknownCoding => 501,
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
-            Self::Unreachable | Self::ShuttingDown | Self::Unaccountable => 503,
-            Self::AnswerTimeout => 504,
+            Self::Unreachable
+            | Self::PageUnavailable
+            | Self::ShuttingDown
+            | Self::Unaccountable => 503,
+            Self::AnswerTimeout | Self::PageTimeout => 504,
             Self::VersionNotSupported => 505,
         }
     }
@@ -84,9 +91,12 @@ impl Fault {
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
             Self::ContentTooLarge => "RequestEntityTooLargeException",
-            Self::Unreachable | Self::AnswerTimeout | Self::ShuttingDown | Self::Unaccountable => {
-                "ServiceUnavailableException"
-            }
+            Self::Unreachable
+            | Self::AnswerTimeout
+            | Self::PageUnavailable
+            | Self::PageTimeout
+            | Self::ShuttingDown
+            | Self::Unaccountable => "ServiceUnavailableException",
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
                 "InternalServerException"
             }
@@ -132,6 +142,10 @@ impl Fault {
                 "The model's endpoint refused this proxy's own credential; its operator can mend that."
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
+            Self::PageUnavailable => {
+                "This proxy has too many pages to make, or none can be made; try again."
+            }
+            Self::PageTimeout => "The page was not made in time; ask for less, or try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
             Self::Unaccountable => {
                 "This proxy cannot record what requests cost, and is told to serve none then; try again."
@@ -245,6 +259,8 @@ mod tests {
             Fault::BadAnswer,
             Fault::CredentialRefused,
             Fault::AnswerTimeout,
+            Fault::PageUnavailable,
+            Fault::PageTimeout,
             Fault::ShuttingDown,
             Fault::Unaccountable,
         ];
@@ -282,6 +298,8 @@ mod tests {
             Fault::BadAnswer,
             Fault::AnswerTimeout,
             Fault::Untrusted,
+            Fault::PageUnavailable,
+            Fault::PageTimeout,
             Fault::ShuttingDown,
         ] {
             assert!([502, 503, 504].contains(&fault.status()), "{fault:?}");

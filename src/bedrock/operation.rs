@@ -4,7 +4,8 @@
 //! percent-decoded, once, by who looks it up. Nothing is normalised, so that no two readers of one
 //! target can disagree about it. What goes upstream is built from a deployment, never from this text.
 //! What is no URI is refused rather than passed on: the query goes upstream as it came.
-//! Source: the InvokeModel and Converse pages of the Bedrock API reference; LiteLLM's paths for health.
+//! Source: the InvokeModel and Converse pages of the Bedrock API reference; LiteLLM's paths for health
+//! and spend.
 
 use crate::wire::http1::head::is_host;
 
@@ -56,6 +57,48 @@ pub enum Page {
     Models,
 }
 
+/// A page that only the control plane can answer, for those with a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AdminPage {
+    /// Prometheus's text. Needs no key if the configuration says so.
+    Metrics,
+    /// Rows, one per request.
+    SpendLogs,
+    /// Sums by model, deployment, key or day.
+    SpendReport,
+    /// What a given usage would cost.
+    SpendCalculate,
+}
+
+impl AdminPage {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Metrics, Self::SpendLogs, Self::SpendReport, Self::SpendCalculate];
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/metrics",
+            Self::SpendLogs => "/spend/logs",
+            Self::SpendReport => "/global/spend/report",
+            Self::SpendCalculate => "/spend/calculate",
+        }
+    }
+
+    /// The method that it takes; `HEAD` goes with `GET`.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        if self == Self::SpendCalculate { "POST" } else { "GET" }
+    }
+
+    fn from_path(path: &str) -> Option<Self> {
+        // LiteLLM's is at `/metrics/`, where it sends who asks for `/metrics`.
+        let path = if path == "/metrics/" { "/metrics" } else { path };
+        Self::ALL.into_iter().find(|page| page.path() == path)
+    }
+}
+
 /// What a request target asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Target<'t> {
@@ -70,6 +113,13 @@ pub enum Target<'t> {
     },
     /// A page of ours.
     Page(Page),
+    /// A page of the control plane's.
+    Admin {
+        /// Which.
+        page: AdminPage,
+        /// What followed the question mark.
+        query: &'t str,
+    },
     /// Nothing that we know.
     Unknown,
     /// No URI: an authority without a host or with a user, or a query of other characters than RFC 3986's.
@@ -100,7 +150,10 @@ pub fn parse(target: &str) -> Target<'_> {
         "/health/liveliness" | "/health/liveness" => Target::Page(Page::Liveliness),
         "/health/readiness" => Target::Page(Page::Readiness),
         "/v1/models" | "/models" => Target::Page(Page::Models),
-        _ => Target::Unknown,
+        _ => match AdminPage::from_path(path) {
+            Some(page) => Target::Admin { page, query },
+            None => Target::Unknown,
+        },
     }
 }
 
@@ -189,6 +242,13 @@ mod tests {
             "/bedrock/v2/model/claude/invoke",
             "/health",
             "/v1/models/",
+            "/metrics//",
+            "/Metrics",
+            "/spend/logs/",
+            "/spend",
+            "/global/spend",
+            "/spend/logs/v2",
+            "//metrics",
         ] {
             check(target, Target::Unknown);
         }
@@ -203,6 +263,20 @@ mod tests {
         check("/health/readiness", Target::Page(Page::Readiness));
         check("/health/liveness", Target::Page(Page::Liveliness));
     }
+
+    #[test]
+    fn admin_pages_are_known_by_their_exact_path() {
+        use AdminPage::*;
+        let admin = |page, query| Target::Admin { page, query };
+        check("/metrics", admin(Metrics, ""));
+        check("/metrics/", admin(Metrics, ""));
+        check("/spend/logs?limit=1", admin(SpendLogs, "limit=1"));
+        check("/global/spend/report?group_by=day&x=?", admin(SpendReport, "group_by=day&x=?"));
+        check("http://h/spend/calculate", admin(SpendCalculate, ""));
+        check("/spend/logs?a#b", Target::Malformed);
+        assert_eq!(AdminPage::ALL.map(AdminPage::method), ["GET", "GET", "GET", "POST"]);
+    }
+
     #[test]
     fn what_is_no_uri_is_malformed() {
         for target in [

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub drains_abandoned: bool,
     /// What cannot be accounted for is not served.
     pub refuses_unaccounted: bool,
+    /// Whether `/metrics` is for those with a key only.
+    pub metrics_need_key: bool,
 }
 
 /// Content of the pages that Outcrop answers itself, ready to send: JSON.

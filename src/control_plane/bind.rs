@@ -114,6 +114,7 @@ mod tests {
             driver: DriverChoice::Auto,
             max_request_bytes: 1,
             trusted_roots_file: None,
+            price_map: None,
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
         };

@@ -78,6 +78,7 @@ pub fn snapshot(
         key,
         drains_abandoned: settings.accounting.on_client_disconnect == OnClientDisconnect::Drain,
         refuses_unaccounted: settings.accounting.on_full == OnFull::Refuse,
+        metrics_need_key: settings.accounting.metrics_need_key,
     })
 }
 

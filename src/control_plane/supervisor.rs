@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    admin::{self, Desk},
     bind::Bind,
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
@@ -29,10 +30,11 @@ use super::{
 };
 use crate::{
     boundary::{
+        errand::{self, ErrandReader},
         notice::{self, NoticeReader},
         snapshot::{Endpoint, Published},
     },
-    data_plane::worker::{self, Shared, Start},
+    data_plane::worker::{self, Equipment, Shared, Start},
     limits::{RESOLVE_AT_START_MS_MAX, TICK_MS},
     net::{
         clock, cores,
@@ -107,7 +109,12 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     resolve_first(endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
     let shared = Arc::new(Shared::default());
-    let duties = Duties { endpoints: endpoints.all().to_vec() };
+    let (errands, errand_reader) = errand::channel();
+    let duties = Duties {
+        endpoints: endpoints.all().to_vec(),
+        errands: errand_reader,
+        desk: Desk::new(settings, None, Arc::new(what_runs)),
+    };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
     let (cores, control) = (Vec::new(), Some(control));
     let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
@@ -117,11 +124,15 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
             // More workers than cores are for tests; pinning them would only make them queue.
             core: (count <= processor_cores.len()).then(|| processor_cores[index]),
             driver,
-            published: published.clone(),
-            number: u16::try_from(index).unwrap_or(u16::MAX),
-            ledger: None,
-            tls: ClientTls::new(roots.clone()).map_err(|error| RunError::Tls(error.to_string()))?,
-            notices: notices.clone(),
+            equipment: Equipment {
+                published: published.clone(),
+                number: u16::try_from(index).unwrap_or(u16::MAX),
+                ledger: None,
+                tls: ClientTls::new(roots.clone())
+                    .map_err(|error| RunError::Tls(error.to_string()))?,
+                notices: notices.clone(),
+                errands: errands.clone(),
+            },
             shared: running.shared.clone(),
             grace: Duration::from_secs(settings.shutdown_grace_s),
         };
@@ -135,14 +146,28 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
 /// What the control thread does, and what it needs for that.
 struct Duties {
     endpoints: Vec<Arc<Endpoint>>,
+    errands: ErrandReader,
+    desk: Desk,
 }
 
 /// All of the control thread, until it is told to end.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
-    let resolving = tokio::spawn(keep_resolving(duties.endpoints));
+    let tasks = [
+        tokio::spawn(keep_resolving(duties.endpoints)),
+        tokio::spawn(admin::serve(duties.errands, duties.desk)),
+    ];
     let _ = stop.await;
-    resolving.abort();
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Prometheus's way to say a version.
+fn what_runs() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "# HELP outcrop_build_info The version that runs.\n# TYPE outcrop_build_info gauge\n\
+         outcrop_build_info{{version=\"{version}\"}} 1\n"
+    )
 }
 
 impl Running {
@@ -155,22 +180,36 @@ impl Running {
     /// Waits, on the calling thread, for a signal or a core's failure; then ends in order.
     ///
     /// # Errors
-    /// [`RunError::Core`] if a core failed.
+    /// [`RunError::Core`] if a core or the control thread failed.
     pub fn wait(mut self, mut say: impl FnMut(&str)) -> Result<(), RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(RunError::Core)?;
         let mut bulletin = Bulletin::default();
         let supervised = runtime.block_on(self.supervise(&mut bulletin, &mut say));
-        let mut result = supervised.map_err(RunError::Core);
+        let result = supervised.map_err(RunError::Core).and(self.join());
+        bulletin.publish(&self.notices, clock::now(), &mut say);
+        bulletin.close(&mut say);
+        result
+    }
+
+    /// Ends in order, as after one signal, without one: what is in flight may finish, within its grace.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn end(mut self) -> Result<(), RunError> {
+        self.join()
+    }
+
+    /// First the cores, then the control thread.
+    fn join(&mut self) -> Result<(), RunError> {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        let mut result = Ok(());
         for core in std::mem::take(&mut self.cores) {
             let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
             result = result.and(ended.map_err(RunError::Core));
         }
         let ended = self.control.take().map_or(Ok(()), Control::end);
-        result = result.and(ended.map_err(RunError::Core));
-        bulletin.publish(&self.notices, clock::now(), &mut say);
-        bulletin.close(&mut say);
-        result
+        result.and(ended.map_err(RunError::Core))
     }
 
     async fn supervise(

@@ -21,6 +21,7 @@ use crate::{
         answer::{self, Answer, HeadContext, NoAnswer, Sinks},
         connection::Client,
         dispatch::{self, Attempt},
+        errand,
         intake::{CallId, Intake, Purpose},
         outflow::ClientFraming,
         relay::{self, Audience, Relayed},
@@ -80,6 +81,9 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
             let is_draining = worker.is_draining();
             reply::write_page(*page, &snapshot.pages, is_draining, &frame, &mut scratch.out);
             finish(client, scratch, after(keeps_alive)).await
+        }
+        Ok(Purpose::Admin(page)) => {
+            errand::exchange(client, worker, &snapshot, scratch, &intake, *page).await
         }
         Ok(Purpose::Operation { group, action }) => {
             scratch.account.asked(*action);
@@ -327,7 +331,8 @@ async fn refuse(
     answer_fault(client, scratch, intake, fault, keeps_alive).await
 }
 
-async fn answer_fault(
+/// Answers with a fault.
+pub(super) async fn answer_fault(
     client: &Client<'_>,
     scratch: &mut Scratch,
     intake: &Intake<'_>,
@@ -340,20 +345,23 @@ async fn answer_fault(
     finish(client, scratch, after(keeps_alive)).await
 }
 
-fn may_continue(worker: &Worker, intake: &Intake<'_>) -> bool {
+/// Whether the client may send another request on this connection.
+pub(super) fn may_continue(worker: &Worker, intake: &Intake<'_>) -> bool {
     intake.keeps_alive && !worker.is_draining()
 }
 
-fn frame<'a>(intake: &'a Intake<'_>, keeps_alive: bool) -> Frame<'a> {
+/// What an answer of ours to this request depends on.
+pub(super) fn frame<'a>(intake: &'a Intake<'_>, keeps_alive: bool) -> Frame<'a> {
     Frame { call_id: &intake.call_id, keeps_alive, is_head: intake.is_head, now: clock::unix_now() }
 }
 
-fn after(keeps_alive: bool) -> After {
+/// What becomes of a connection whose answer is whole.
+pub(super) fn after(keeps_alive: bool) -> After {
     if keeps_alive { After::Next } else { After::Close }
 }
 
 /// Sends what was written.
-async fn finish(client: &Client<'_>, scratch: &mut Scratch, then: After) -> After {
+pub(super) async fn finish(client: &Client<'_>, scratch: &mut Scratch, then: After) -> After {
     match client.send(&mut scratch.out, 0, CLIENT_STALL).await {
         Ok(()) => then,
         Err(_gone) => After::Gone,

@@ -7,10 +7,10 @@
 use crate::{
     bedrock::{
         fault::Fault,
-        operation::{self, Action, Page, Target},
+        operation::{self, Action, AdminPage, Page, Target},
     },
     boundary::snapshot::Snapshot,
-    limits::SIGNED_FIELDS_MAX,
+    limits::{ERRAND_CONTENT_BYTES_MAX, SIGNED_FIELDS_MAX},
     policy::{auth::Denial, balance::Group},
     units::{RequestId, UnixMicros},
     wire::{
@@ -76,6 +76,19 @@ pub enum Purpose<'s> {
     },
     /// To be answered here.
     Page(Page),
+    /// To be answered by the control plane; the target's query is in [`Forwarded`].
+    Admin(AdminPage),
+}
+
+impl Intake<'_> {
+    /// The largest content that the request may have.
+    #[must_use]
+    pub fn content_bytes_max(&self, snapshot: &Snapshot) -> u64 {
+        match self.purpose {
+            Ok(Purpose::Admin(_)) => ERRAND_CONTENT_BYTES_MAX,
+            _ => snapshot.content_bytes_max,
+        }
+    }
 }
 
 /// The id that joins a client's view of a request with ours: the client's own, or a new one.
@@ -256,12 +269,31 @@ fn purpose<'s>(
     if let Target::Page(page @ (Page::Liveliness | Page::Readiness)) = target {
         return only_get(head.method).map(|()| Purpose::Page(page));
     }
-    snapshot.keys.admit(head.fields).map_err(|denial| match denial {
-        Denial::Missing => Fault::MissingKey,
-        Denial::Wrong => Fault::WrongKey,
-        Denial::Ambiguous => Fault::BadRequest("A field that carries a key is there twice."),
-    })?;
+    let is_open = matches!(target, Target::Admin { page: AdminPage::Metrics, .. })
+        && !snapshot.metrics_need_key;
+    if !is_open {
+        snapshot.keys.admit(head.fields).map_err(|denial| match denial {
+            Denial::Missing => Fault::MissingKey,
+            Denial::Wrong => Fault::WrongKey,
+            Denial::Ambiguous => Fault::BadRequest("A field that carries a key is there twice."),
+        })?;
+    }
     match target {
+        Target::Admin { page, query } => {
+            match (page.method(), head.method) {
+                ("GET", method) => only_get(method)?,
+                (allow, method) if allow != method => {
+                    return Err(Fault::MethodNotAllowed { allow });
+                }
+                _ => {}
+            }
+            if matches!(framing, Framing::Length(length) if *length > ERRAND_CONTENT_BYTES_MAX) {
+                return Err(Fault::ContentTooLarge);
+            }
+            forwarded.clear();
+            forwarded.query.extend_from_slice(query.as_bytes());
+            Ok(Purpose::Admin(page))
+        }
         Target::Page(page) => only_get(head.method).map(|()| Purpose::Page(page)),
         Target::Unknown => Err(Fault::UnknownTarget),
         Target::Malformed => Err(Fault::BadRequest("The request target is no valid URI.")),

@@ -8,6 +8,7 @@ pub mod account;
 pub mod answer;
 pub mod connection;
 pub mod dispatch;
+pub mod errand;
 pub mod exchange;
 pub mod inbox;
 pub mod intake;

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
     bedrock::{fault::Fault, operation::Page},
-    boundary::snapshot::Pages,
+    boundary::{errand, snapshot::Pages},
     data_plane::intake::CallId,
     units::UnixSeconds,
     wire::http1::emit,
@@ -30,11 +30,15 @@ pub fn write_fault(fault: Fault, frame: &Frame<'_>, out: &mut Vec<u8>) {
     if let Fault::MethodNotAllowed { allow } = fault {
         emit::field(out, "allow", allow.as_bytes());
     }
-    if matches!(fault, Fault::ShuttingDown | Fault::Unreachable | Fault::Unaccountable) {
+    if matches!(
+        fault,
+        Fault::ShuttingDown | Fault::Unreachable | Fault::PageUnavailable | Fault::Unaccountable
+    ) {
         emit::field(out, "retry-after", b"1");
     }
     let (before, after) = (&b"{\"message\":\""[..], &b"\"}"[..]);
     let message = fault.message().as_bytes();
+    emit::field(out, "content-type", b"application/json");
     write_end(frame, before.len() + message.len() + after.len(), out);
     if !frame.is_head {
         out.extend_from_slice(before);
@@ -60,15 +64,25 @@ pub fn write_page(
         Page::Models => &pages.models,
     };
     emit::status_line(out, 200, emit::reason_phrase(200));
+    emit::field(out, "content-type", b"application/json");
     write_end(frame, content.len(), out);
     if !frame.is_head {
         out.extend_from_slice(content);
     }
 }
 
+/// Appends the head of a page that the control plane made.
+pub fn write_admin_head(page: &errand::Page, frame: &Frame<'_>, out: &mut Vec<u8>) {
+    emit::status_line(out, page.status, emit::reason_phrase(page.status));
+    if let Some(error_type) = &page.error_type {
+        emit::field(out, "x-amzn-errortype", error_type.as_bytes());
+    }
+    emit::field(out, "content-type", page.content_type.as_bytes());
+    write_end(frame, page.content.len(), out);
+}
+
 /// The fields that all answers of ours have, and the blank line.
 fn write_end(frame: &Frame<'_>, content_length: usize, out: &mut Vec<u8>) {
-    emit::field(out, "content-type", b"application/json");
     emit::number_field(out, "content-length", content_length as u64);
     write_date(frame.now, out);
     emit::field(out, "x-amzn-requestid", frame.call_id.as_bytes());

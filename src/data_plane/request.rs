@@ -121,7 +121,7 @@ pub async fn read_content(
             Ok(consumed) => client.inbox.consume(consumed),
             Err(fault) => break Err(fault.into()),
         }
-        if content.len() as u64 > snapshot.content_bytes_max {
+        if content.len() as u64 > intake.content_bytes_max(snapshot) {
             break Err(Fault::ContentTooLarge.into());
         }
         if reader.is_done() {

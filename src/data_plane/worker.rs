@@ -17,6 +17,7 @@ use slab::Slab;
 
 use crate::{
     boundary::{
+        errand::Errands,
         ledger::Writer,
         notice::{Event, Notices},
         snapshot::{Published, Snapshot},
@@ -39,6 +40,16 @@ pub struct Start {
     pub core: Option<usize>,
     /// The event loop's system interface.
     pub driver: Driver,
+    /// What its connections share from the start.
+    pub equipment: Equipment,
+    /// What all cores and the control plane share.
+    pub shared: Arc<Shared>,
+    /// How long requests in flight may take once the drain has begun.
+    pub grace: Duration,
+}
+
+/// What the connections of one core share from the start.
+pub struct Equipment {
     /// Where snapshots come from.
     pub published: Arc<Published>,
     /// This core's TLS configuration.
@@ -49,10 +60,8 @@ pub struct Start {
     pub ledger: Option<Writer>,
     /// Where notices go.
     pub notices: Notices,
-    /// What all cores and the control plane share.
-    pub shared: Arc<Shared>,
-    /// How long requests in flight may take once the drain has begun.
-    pub grace: Duration,
+    /// Where the control plane takes requests for its pages.
+    pub errands: Errands,
 }
 
 /// Read and written by several threads, without locks.
@@ -84,18 +93,16 @@ pub struct Worker {
     pub ledger: Option<Rc<Writer>>,
     /// For the operator.
     pub notices: Notices,
+    /// To the control plane.
+    pub errands: Errands,
     random: RefCell<fastrand::Rng>,
     is_draining: Cell<bool>,
     connections: RefCell<Slab<Waker>>,
 }
 
 impl Worker {
-    fn new(
-        published: Arc<Published>,
-        tls: ClientTls,
-        notices: Notices,
-        (number, ledger): (u16, Option<Writer>),
-    ) -> Self {
+    fn new(equipment: Equipment) -> Self {
+        let Equipment { published, tls, number, ledger, notices, errands } = equipment;
         Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
@@ -106,6 +113,7 @@ impl Worker {
             number,
             ledger: ledger.map(Rc::new),
             notices,
+            errands,
             random: RefCell::new(fastrand::Rng::new()),
             is_draining: Cell::new(false),
             connections: RefCell::default(),
@@ -184,12 +192,7 @@ pub fn run(start: Start) -> io::Result<()> {
     let driver = start.driver;
     runtime::run(driver, async move {
         let listener = Rc::new(Listener::new(start.bound, driver)?);
-        let worker = Rc::new(Worker::new(
-            start.published,
-            start.tls,
-            start.notices,
-            (start.number, start.ledger),
-        ));
+        let worker = Rc::new(Worker::new(start.equipment));
         runtime::spawn(accept(listener.clone(), worker.clone()));
         while !start.shared.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;

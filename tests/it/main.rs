@@ -15,6 +15,7 @@
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`store`]: what was spent, in SQLite and in PostgreSQL: counted once, whatever fails; `outcrop spend`.
+//!   - [`admin_pages`]: what the control plane answers through a core: metrics, spend, prices.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
@@ -24,6 +25,8 @@
 
 use std::io::Write as _;
 
+#[cfg(feature = "stand-in")]
+mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
 #[cfg(feature = "stand-in")]

@@ -205,6 +205,11 @@ impl Proxy {
     pub fn address(&self) -> SocketAddr {
         self.running.address()
     }
+
+    /// Ends it in order, and waits for that.
+    pub fn end(self) {
+        self.running.end().expect("an end in order");
+    }
 }
 
 /// A proxy in front of one stand-in. Whatever a test does, no request may reach the stand-in with a

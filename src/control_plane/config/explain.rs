@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::settings::{CredentialSource, Deployment, DriverChoice, Loaded, Settings};
+use super::database;
+use super::settings::{
+    AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Loaded, OnClientDisconnect,
+    OnFull, Settings,
+};
 use crate::boundary::snapshot::Credential;
 
 /// An id shorter than this would be shown nearly whole by its two ends.
@@ -101,7 +105,62 @@ fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Resu
     writeln!(out, "driver           {driver}")?;
     writeln!(out, "shutdown grace   {} s", settings.shutdown_grace_s)?;
     match &settings.trusted_roots_file {
-        Some(file) => writeln!(out, "trusted roots    Mozilla's, and {}", file.display()),
-        None => writeln!(out, "trusted roots    Mozilla's"),
+        Some(file) => writeln!(out, "trusted roots    Mozilla's, and {}", file.display())?,
+        None => writeln!(out, "trusted roots    Mozilla's")?,
     }
+    explain_accounting(&settings.accounting, out)
+}
+
+fn explain_accounting(accounting: &Accounting, out: &mut impl fmt::Write) -> fmt::Result {
+    let on_full = match accounting.on_full {
+        OnFull::Serve => "serves on and counts what is lost",
+        OnFull::Refuse => "answers 503",
+    };
+    let on_leave = match accounting.on_client_disconnect {
+        OnClientDisconnect::Cancel => "upstream is told to stop",
+        OnClientDisconnect::Drain => "the answer is read on to its usage",
+    };
+    writeln!(out, "data folder      {}", accounting.data_dir.display())?;
+    if accounting.enabled {
+        let every = accounting.sync_ms;
+        writeln!(
+            out,
+            "ledger           on disk every {every} ms; if it is full, Outcrop {on_full}"
+        )?;
+    } else {
+        writeln!(out, "ledger           off: nothing is accounted for")?;
+    }
+    writeln!(out, "client leaves    {on_leave}")?;
+    match &accounting.database_url {
+        Some(url) => writeln!(out, "store            {}", database::shown(url.expose()))?,
+        None => {
+            let file = accounting.data_dir.join("outcrop.db");
+            writeln!(out, "store            SQLite, {}", file.display())?;
+        }
+    }
+    match accounting.retention_s {
+        _ if accounting.disable_spend_logs => writeln!(out, "spend rows       none, sums alone")?,
+        None => writeln!(out, "spend rows       one per request, kept for ever")?,
+        Some(seconds) => {
+            writeln!(out, "spend rows       one per request, kept {}", duration(seconds))?;
+        }
+    }
+    let form = if accounting.json_logs { "JSON" } else { "as text on a terminal, else JSON" };
+    match &accounting.access_log {
+        AccessLog::Auto if accounting.json_logs => writeln!(out, "access log       stdout, JSON")?,
+        AccessLog::Auto => writeln!(out, "access log       stdout if that is a terminal, as text")?,
+        AccessLog::Off => writeln!(out, "access log       off")?,
+        AccessLog::Stdout => writeln!(out, "access log       stdout, {form}")?,
+        AccessLog::File(path) => writeln!(out, "access log       {}, JSON", path.display())?,
+    }
+    let who = if accounting.metrics_need_key { "those with a key" } else { "everybody" };
+    writeln!(out, "metrics          for {who}")
+}
+
+/// In the largest unit that divides it.
+fn duration(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let unit = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or((1, "s"));
+    format!("{} {name}", seconds / unit)
 }

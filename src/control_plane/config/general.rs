@@ -1,11 +1,12 @@
 //! `general_settings`, `router_settings`, `litellm_settings` and `outcrop`.
 
+use super::accounting;
 use super::document::{Content, Node};
 use super::environment::Environment;
 use super::keys;
 use super::problem::Problems;
 use super::read::flag;
-use super::settings::{Accounting, Deployment, DriverChoice, Settings};
+use super::settings::{Deployment, DriverChoice, Settings};
 use crate::limits;
 use crate::secret::Secret;
 
@@ -61,9 +62,8 @@ pub(super) fn read(
         ),
         trusted_roots_file: environment.filled("SSL_CERT_FILE").map(Into::into),
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
-        accounting: Accounting::in_folder(
-            root.place.file.parent().map_or_else(|| ".".into(), |folder| folder.to_owned()),
-        ),
+        price_map: None,
+        accounting: accounting::read(root, environment, problems),
     }
 }
 

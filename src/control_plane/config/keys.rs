@@ -34,8 +34,15 @@ pub(super) const TOP: Section = Section {
     ],
 };
 
-pub(super) const OUTCROP: Section =
-    Section { honoured: "driver shutdown_grace_s prices", others: "", families: "", inner: &[] };
+pub(super) const OUTCROP: Section = Section {
+    honoured: "driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log",
+    others: "",
+    families: "",
+    inner: &[("ledger", &LEDGER)],
+};
+
+pub(super) const LEDGER: Section =
+    Section { honoured: "enabled on_full sync_ms", others: "", families: "", inner: &[] };
 
 pub(super) const ENTRY: Section = Section {
     honoured: "model_name litellm_params model_info",
@@ -84,19 +91,20 @@ pub(super) const MODEL_INFO: Section = Section {
 };
 
 pub(super) const GENERAL_SETTINGS: Section = Section {
-    honoured: "master_key dangerously_permit_weak_or_unset_master_key max_request_size_mb",
+    honoured: "\
+        master_key dangerously_permit_weak_or_unset_master_key max_request_size_mb database_url \
+        disable_spend_logs maximum_spend_logs_retention_period",
     others: "\
-        database_url database_connection_pool_limit database_connection_timeout database_type database_args \
+        database_connection_pool_limit database_connection_timeout database_type database_args \
         database_host database_name database_username database_password store_model_in_db custom_auth \
         custom_auth_run_common_checks custom_key_generate custom_sso custom_ui_sso_sign_in_handler \
         litellm_key_header_name allowed_routes allowed_ips use_x_forwarded_for max_parallel_requests \
         global_max_parallel_requests max_in_flight_requests_per_worker max_queued_requests_per_worker \
         admission_queue_timeout_seconds max_response_size_mb pass_through_request_timeout \
-        pass_through_endpoints cancel_on_disconnect disable_spend_logs disable_error_logs \
+        pass_through_endpoints cancel_on_disconnect disable_error_logs \
         disable_spend_updates disable_master_key_return disable_retry_on_max_parallel_request_limit_error \
         disable_reset_budget disable_adding_master_key_hash_to_db disable_prisma_schema_update \
-        store_prompts_in_spend_logs maximum_spend_logs_retention_period \
-        maximum_spend_logs_retention_interval proxy_batch_write_at proxy_budget_rescheduler_min_time \
+        store_prompts_in_spend_logs maximum_spend_logs_retention_interval maximum_spend_logs_cleanup_cron proxy_batch_write_at proxy_budget_rescheduler_min_time \
         proxy_budget_rescheduler_max_time use_redis_transaction_buffer user_api_key_cache_ttl \
         user_api_key_cache_max_size background_health_checks health_check_interval health_check_details \
         allow_requests_on_db_unavailable fail_closed_budget_enforcement fail_closed_rate_limit_enforcement \
@@ -132,12 +140,13 @@ pub(super) const ROUTER_SETTINGS: Section = Section {
 };
 
 pub(super) const LITELLM_SETTINGS: Section = Section {
-    honoured: "",
+    honoured: "\
+        callbacks success_callback failure_callback json_logs require_auth_for_metrics_endpoint",
     others: "\
-        callbacks success_callback failure_callback service_callback audit_log_callbacks json_logs \
+        service_callback audit_log_callbacks \
         num_retries request_timeout allowed_fails cache cache_params model_alias_map max_budget \
         budget_duration cost_discount_config cost_margin_config turn_off_message_logging \
-        require_auth_for_metrics_endpoint bedrock_request_metadata_fields budget_exceeded_status_code \
+        bedrock_request_metadata_fields budget_exceeded_status_code \
         expose_router_debug_in_errors drop_params modify_params set_verbose telemetry \
         log_raw_request_response redact_user_api_key_info redact_messages_in_exceptions fallbacks \
         default_fallbacks context_window_fallbacks content_policy_fallbacks guardrails default_team_settings \

@@ -11,7 +11,9 @@
 use std::fs;
 use std::path::Path;
 
+mod accounting;
 mod credential;
+mod database;
 mod deployment;
 mod document;
 mod endpoint;
@@ -62,7 +64,9 @@ fn load_by(
         substitute::substitute(&mut root, &mut environment, &mut problems);
         let prices = price::map(&root, read_file, &mut problems);
         let deployments = deployment::read(&root, prices.as_ref(), &environment, &mut problems);
-        general::read(&root, deployments, &environment, &mut problems)
+        let mut settings = general::read(&root, deployments, &environment, &mut problems);
+        settings.price_map = prices;
+        settings
     });
     match settings {
         Some(settings) if !problems.stop() => {

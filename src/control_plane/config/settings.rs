@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
-use crate::bedrock::price::{NoRate, Priced};
+use crate::bedrock::price::{NoRate, PriceMap, Priced};
 use crate::boundary::snapshot::Credential;
 use crate::secret::Secret;
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub trusted_roots_file: Option<PathBuf>,
     /// `outcrop.shutdown_grace_s`.
     pub shutdown_grace_s: u64,
+    /// `outcrop.prices`: what stands over the built-in table.
+    pub price_map: Option<PriceMap>,
     /// Ledger, store, access log, metrics.
     pub accounting: Accounting,
 }

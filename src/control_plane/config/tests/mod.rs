@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Credential, Deployment, DriverChoice, Environment, Loaded, Problem, Severity, explain, load_by,
+    Accounting, Credential, Deployment, DriverChoice, Environment, Loaded, Problem, Severity,
+    explain, load_by,
 };
 
+mod accounting;
 mod credentials;
 mod deployments;
 mod files;
@@ -197,13 +199,13 @@ weight: 1
 master_key: x
 general_settings:
   databse_url: x
-  database_url: x
+  database_host: x
   alerting: [slack]
 router_settings:
   routing_strategy: simple-shuffle
   num_retries: 2
 litellm_settings:
-  callbacks: [prometheus]
+  cache: true
   drop_parms: true
 outcrop:
   dirver: auto
@@ -214,10 +216,10 @@ outcrop:
         "c.yaml:4: weight: unknown key; it has no effect (warning)",
         "c.yaml:5: master_key: belongs under `general_settings`; it has no effect here",
         "c.yaml:7: general_settings.databse_url: unknown key; did you mean `database_url`?",
-        "c.yaml:8: general_settings.database_url: LiteLLM's key",
+        "c.yaml:8: general_settings.database_host: LiteLLM's key",
         "c.yaml:9: general_settings.alerting: LiteLLM's key",
         "c.yaml:12: router_settings.num_retries: LiteLLM's key",
-        "c.yaml:14: litellm_settings.callbacks: LiteLLM's key",
+        "c.yaml:14: litellm_settings.cache: LiteLLM's key",
         "c.yaml:15: litellm_settings.drop_parms: unknown key; did you mean `drop_params`?",
         "c.yaml:17: outcrop.dirver: unknown key; did you mean `driver`?",
     ];

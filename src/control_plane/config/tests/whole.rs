@@ -40,6 +40,7 @@ fn the_annotated_reference_is_right_where_it_is_commented_out() {
         "AWS_BEARER_TOKEN_BEDROCK",
     ];
     let mut environment: Vec<_> = variables.map(|name| (name, MARKER)).to_vec();
+    environment.push(("DATABASE_URL", "postgresql://outcrop:MARKERsecret@127.0.0.1/outcrop"));
     environment.extend(KEYS.into_iter().chain([("LITELLM_MASTER_KEY", MARKER)]));
     let files = [
         ("c.yaml", uncommented.as_str()),
@@ -59,6 +60,16 @@ fn the_annotated_reference_is_right_where_it_is_commented_out() {
     );
     assert!(loaded.settings.master_key.is_some());
     let (sample, defaults) = (check(SAMPLE, &KEYS, &[]).settings, loaded.settings);
+    let accounting =
+        Accounting { database_url: None, retention_s: None, ..defaults.accounting.clone() };
+    assert_eq!(
+        format!("{accounting:?}"),
+        format!("{:?}", sample.accounting),
+        "what is commented out shows the default, but for where there is none"
+    );
+    assert!(
+        defaults.accounting.database_url.is_some() && defaults.accounting.retention_s.is_some()
+    );
     assert_eq!(
         (
             sample.max_request_bytes,

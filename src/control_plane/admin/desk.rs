@@ -1,0 +1,101 @@
+//! What the admin pages need to know, and from whom: so that they can be tested without a store.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+
+use super::price_list::PriceList;
+use crate::{
+    control_plane::{
+        config::Settings,
+        names::MASTER_KEY_NAME,
+        spend::{LogsQuery, Report, ReportQuery},
+    },
+    secret::Secret,
+};
+
+/// An answer to come.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why the store does not answer. Who asked reads it: it holds no secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Knows what was spent.
+pub trait Spend: Send + Sync {
+    /// Sums.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn report<'a>(&'a self, query: &'a ReportQuery) -> Pending<'a, Result<Report, Unavailable>>;
+
+    /// Rows, newest first, each a JSON object with LiteLLM's names.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn logs<'a>(&'a self, query: &'a LogsQuery) -> Pending<'a, Result<Vec<Value>, Unavailable>>;
+}
+
+/// Knows what was counted.
+pub trait Metrics: Send + Sync {
+    /// All of it, in Prometheus's text format.
+    fn text(&self) -> Pending<'_, String>;
+}
+
+/// One who need not wait for it.
+impl<F: Fn() -> String + Send + Sync> Metrics for F {
+    fn text(&self) -> Pending<'_, String> {
+        Box::pin(std::future::ready(self()))
+    }
+}
+
+/// Where the pages get what they show.
+#[derive(Clone)]
+pub struct Desk {
+    spend: Option<Arc<dyn Spend>>,
+    pub(super) metrics: Arc<dyn Metrics>,
+    pub(super) prices: Arc<PriceList>,
+    /// As [`hashed`].
+    master_key: Option<String>,
+}
+
+impl Desk {
+    /// Of a proxy with these settings. `spend` is none if nothing is recorded.
+    pub fn new(
+        settings: &Settings,
+        spend: Option<Arc<dyn Spend>>,
+        metrics: Arc<dyn Metrics>,
+    ) -> Self {
+        Self {
+            spend,
+            metrics,
+            prices: Arc::new(PriceList::of(settings)),
+            master_key: settings.master_key.as_ref().map(Secret::expose).map(hashed),
+        }
+    }
+
+    /// # Errors
+    /// Nothing is recorded.
+    pub(super) fn spend(&self) -> Result<&dyn Spend, Unavailable> {
+        let nothing = || Unavailable("nothing is recorded: no store is open".to_owned());
+        self.spend.as_deref().ok_or_else(nothing)
+    }
+
+    /// A key's name, from what a client calls it: as LiteLLM does, a key itself is taken for its hash.
+    pub(super) fn key_name(&self, called: String) -> String {
+        let name = if called.starts_with("sk-") { hashed(&called) } else { called };
+        if self.master_key.as_ref() == Some(&name) { MASTER_KEY_NAME.to_owned() } else { name }
+    }
+}
+
+/// SHA-256 in hexadecimal: LiteLLM's name of a key.
+fn hashed(key: &str) -> String {
+    digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
