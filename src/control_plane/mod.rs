@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod bind;
+pub mod bookkeeper;
 pub mod bulletin;
 pub mod config;
 pub mod names;
