@@ -189,6 +189,31 @@ pub const LEDGER_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Ledger files in one folder, of all processes that share it. Ours. Hit: no start.
 pub const LEDGER_FILES_MAX: u32 = 4096;
 
+/// Between two looks at the ledger. Ours: how old a log line or a metric is at most.
+pub const LEDGER_TICK_MS: u64 = 20;
+/// Entries read from one ring before the next ring's turn. Ours.
+pub const LEDGER_READ_MAX: usize = 4096;
+/// Entries given to the store at once; a single read may exceed it. Ours.
+pub const STORE_ENTRIES_MAX: usize = 4096;
+/// One call of the store. Ours. Hit: it counts as away.
+pub const STORE_MS_MAX: u64 = 5_000;
+/// Until a store that is away is tried again: at first, and at last. Ours; it doubles.
+pub const STORE_AGAIN_MS_MIN: u64 = 500;
+/// See [`STORE_AGAIN_MS_MIN`].
+pub const STORE_AGAIN_MS_MAX: u64 = 30_000;
+/// How long entries stay in the ring alone while the store is away. Ours: bounds what is forced to disk.
+pub const SPILL_EVERY_MS: u64 = 1_000;
+/// The part of a ring, as its 1/n, that may wait for a store that is slow. Ours. Hit: all goes to a segment.
+pub const SPILL_RING_PART: u64 = 4;
+/// A segment file. Ours. Hit: the next is begun.
+pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Until a disk that refuses segments is tried again. Ours.
+pub const DISK_AGAIN_MS: u64 = 2_000;
+/// Between two lines for the operator that entries are being lost. Ours.
+pub const LOSSES_EVERY_MS: u64 = 5_000;
+/// Questions to the bookkeeper that wait for its next turn. Ours. Hit: who asks waits.
+pub const ASKS_MAX: usize = 64;
+
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 1024;

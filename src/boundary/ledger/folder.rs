@@ -120,7 +120,10 @@ fn take_up(path: &Path, damaged: &mut Vec<Damaged>) -> io::Result<Option<Reader>
 }
 
 /// Takes the file's lock. `false` if somebody has it, or has had it and deleted the file.
-pub(crate) fn is_ours(file: &File) -> io::Result<bool> {
+///
+/// # Errors
+/// What the file system says, as one that has no locks.
+pub fn is_ours(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(file.metadata()?.nlink() > 0),
         Err(TryLockError::WouldBlock) => Ok(false),

@@ -26,7 +26,7 @@ mod tests;
 mod usage;
 mod writer;
 
-pub use folder::{Damaged, Opened, open};
+pub use folder::{Damaged, Opened, is_ours, open};
 pub use mapping::Shape;
-pub use reader::{Reader, Syncer};
+pub use reader::{Reader, Syncer, set_aside};
 pub use writer::{Ticket, Writer};

@@ -83,7 +83,7 @@ impl Reader {
     }
 
     /// Appends at most `max` entries, the next in order; `true` if there may be more. Then
-    /// [`Self::position`] is that of the last.
+    /// [`Self::position`] is that of the last, and all of them were logged before, or none.
     pub fn read(&mut self, max: usize, entries: &mut Vec<Entry>) -> bool {
         let mut left = max;
         if let Source::Live(map) = &self.source
@@ -101,7 +101,10 @@ impl Reader {
             }
         }
         let Some(rest) = &mut self.rest else { return left == 0 };
-        for (position, entry) in rest.drain(..left.min(rest.len())) {
+        // What was shown and what was not are not given together.
+        let shown = rest.partition_point(|(position, _)| *position <= self.logged);
+        let next = if shown > 0 { shown } else { rest.len() };
+        for (position, entry) in rest.drain(..left.min(next)) {
             self.cursor = position;
             entries.push(entry);
         }
@@ -264,7 +267,10 @@ impl Reader {
 }
 
 /// Renames `core-0.ring` to the first free of `core-0.ring.damaged-1`, …
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// What the file system says.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     for number in 1_u32.. {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".damaged-{number}"));

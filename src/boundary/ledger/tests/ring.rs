@@ -126,6 +126,8 @@ fn what_was_under_way_is_found_interrupted() {
     let mut left = opened.leftovers.pop().unwrap();
     let mut entries = Vec::new();
     assert!(left.read(2, &mut entries));
+    assert_eq!((left.position(), left.logged()), (2, 2), "what was shown comes alone");
+    assert!(left.read(1, &mut entries));
     assert_eq!((left.position(), left.logged()), (3, 2));
     assert!(!left.read(9, &mut entries));
     let found: Vec<_> =

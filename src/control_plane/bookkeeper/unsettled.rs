@@ -1,0 +1,166 @@
+//! What was read from the rings and is not yet on disk elsewhere, the oldest first.
+//!
+//! A ring's room is given back in order, so batches are settled from the front only.
+
+use std::{collections::VecDeque, io, path::Path};
+
+use crate::{
+    boundary::ledger::{Reader, Syncer, entry::Entry},
+    limits::{LEDGER_READ_MAX, SPILL_RING_PART},
+};
+
+/// What one look at one ring gave.
+struct Batch {
+    source: usize,
+    /// The ring's position of its last entry.
+    position: u64,
+    /// Those that the store is to have: what AWS may have seen.
+    entries: Vec<Entry>,
+    number: u64,
+}
+
+/// The rings, and what was read from them.
+pub(super) struct Unsettled {
+    /// `None`: at its end, and removed.
+    sources: Vec<Option<Reader>>,
+    batches: VecDeque<Batch>,
+    /// Of the last batch.
+    number: u64,
+    /// Counts of files that were removed.
+    lost_before: u64,
+    torn_before: u64,
+}
+
+impl Unsettled {
+    pub(super) fn new(readers: Vec<Reader>) -> Self {
+        Self {
+            sources: readers.into_iter().map(Some).collect(),
+            batches: VecDeque::new(),
+            number: 0,
+            lost_before: 0,
+            torn_before: 0,
+        }
+    }
+
+    fn readers(&self) -> impl Iterator<Item = &Reader> {
+        self.sources.iter().flatten()
+    }
+
+    /// Reads what there is, and shows what was not shown before a restart. At most what the rings held
+    /// when it began, so that cores that write on do not keep us here.
+    pub(super) fn read(&mut self, observe: &mut dyn FnMut(&[Entry])) {
+        for (source, reader) in self.sources.iter_mut().enumerate() {
+            let Some(reader) = reader else { continue };
+            let mut room = reader.capacity().max(reader.depth());
+            loop {
+                let mut entries = Vec::new();
+                let before = reader.position();
+                let has_more = reader.read(LEDGER_READ_MAX, &mut entries);
+                let position = reader.position();
+                if position == before {
+                    break;
+                }
+                if position > reader.logged() {
+                    observe(&entries);
+                    reader.mark_logged(position);
+                }
+                room = room.saturating_sub(entries.len() as u64);
+                entries.retain(Entry::is_stored);
+                self.number += 1;
+                self.batches.push_back(Batch { source, position, entries, number: self.number });
+                if !has_more || room == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Of the last batch that was read; 0 before the first.
+    pub(super) fn last_number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether all up to batch `number` is settled.
+    pub(super) fn is_settled(&self, number: u64) -> bool {
+        self.batches.front().is_none_or(|batch| batch.number > number)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// All entries, the oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.batches.iter().flat_map(|batch| &batch.entries)
+    }
+
+    /// The oldest batches, up to `max` entries but at least one batch: how many, and their entries.
+    pub(super) fn oldest(&self, max: usize) -> (usize, Vec<Entry>) {
+        let (mut count, mut entries) = (0, Vec::new());
+        for batch in &self.batches {
+            if count > 0 && entries.len() + batch.entries.len() > max {
+                break;
+            }
+            entries.extend_from_slice(&batch.entries);
+            count += 1;
+        }
+        (count, entries)
+    }
+
+    /// The `count` oldest batches are on disk elsewhere: their rings have room again.
+    pub(super) fn settle(&mut self, count: usize) {
+        for batch in self.batches.drain(..count) {
+            if let Some(reader) = &mut self.sources[batch.source] {
+                reader.free(batch.position);
+            }
+        }
+    }
+
+    pub(super) fn settle_all(&mut self) {
+        self.settle(self.batches.len());
+    }
+
+    /// Deletes the files that nobody writes and that are settled to their end. `tell` learns of one that
+    /// cannot be deleted: it is read again at the next start, which changes nothing.
+    pub(super) fn remove_ended(&mut self, tell: &mut dyn FnMut(&Path, &io::Error)) {
+        for (source, slot) in self.sources.iter_mut().enumerate() {
+            let waits = || self.batches.iter().any(|batch| batch.source == source);
+            let Some(reader) = slot.take_if(|reader| reader.is_at_end() && !waits()) else {
+                continue;
+            };
+            self.lost_before += reader.lost();
+            self.torn_before += reader.torn();
+            let path = reader.path().to_owned();
+            if let Err(error) = reader.remove() {
+                tell(&path, &error);
+            }
+        }
+    }
+
+    /// Whether so much of a ring waits that it could fill up.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.readers().any(|reader| {
+            reader.capacity() > 0 && reader.depth() > reader.capacity() / SPILL_RING_PART
+        })
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lost_before + self.readers().map(Reader::lost).sum::<u64>()
+    }
+
+    pub(super) fn torn(&self) -> u64 {
+        self.torn_before + self.readers().map(Reader::torn).sum::<u64>()
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.readers().map(Reader::depth).sum()
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.readers().map(Reader::in_flight).sum()
+    }
+
+    pub(super) fn syncers(&self) -> Vec<Syncer> {
+        self.readers().filter_map(Reader::syncer).collect()
+    }
+}
