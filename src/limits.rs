@@ -47,6 +47,12 @@ pub const CUT_FRAME_BYTES_MAX: usize = 64 * 1024;
 pub const ABANDONED_MS_MAX: u64 = 120_000;
 /// Content of such an answer. Ours. Hit: as above.
 pub const ABANDONED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long the store has, when the proxy ends, to take what is left; then it waits in segments. Ours.
+pub const BOOKS_CLOSE_MS_MAX: u64 = 10_000;
+/// Between two looks for rows that are older than they may be. Ours.
+pub const PRUNE_EVERY_MS: u64 = 3_600_000;
+/// Scrapes that wait to be rendered. Ours. Hit: they wait longer.
+pub const RENDERINGS_MAX: usize = 16;
 /// Base64 characters decoded at once, on the stack. Ours; a multiple of 4, so that blocks decode alone.
 pub const BASE64_BLOCK_BYTES: usize = 2048;
 

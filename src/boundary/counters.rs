@@ -67,12 +67,12 @@ macro_rules! counters {
 }
 
 counters! {
+    /// The core's thread, by the kernel's number; 0 before it runs.
+    thread,
     /// Client connections, now.
     connections_open,
     /// Client connections, ever.
     connections_accepted,
-    /// Client connections closed at once because there were too many, ever.
-    connections_refused,
     /// Requests whose head is whole and whose end has not come, now.
     in_flight,
     /// Requests whose head was whole, ever.
@@ -81,18 +81,6 @@ counters! {
     upstream_connects,
     /// Requests sent on an upstream connection that had carried one before, ever.
     upstream_reuses,
-    /// Bytes from clients, ever.
-    client_bytes_in,
-    /// Bytes to clients, ever.
-    client_bytes_out,
-    /// Bytes from upstream, before decryption or after, as the relay finds cheapest, ever.
-    upstream_bytes_in,
-    /// Bytes to upstream, likewise.
-    upstream_bytes_out,
-    /// Rounds of the core's loop, ever.
-    ticks,
-    /// Microseconds in which the core did something, ever.
-    busy_us,
 }
 
 /// The core's end: the only one that changes anything.

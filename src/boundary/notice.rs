@@ -45,6 +45,8 @@ pub enum Event {
     AcceptFailed(std::io::Error),
     /// An exchange panicked; its connection was closed, the core lives.
     Panicked,
+    /// Something about the accounts: ledger, store, log.
+    Accounts(String),
 }
 
 impl fmt::Display for Notice {
@@ -75,6 +77,7 @@ impl fmt::Display for Notice {
             Event::AcceptFailed(error) => {
                 write!(f, "cannot accept connections: {error}; trying again")
             }
+            Event::Accounts(words) => f.write_str(words),
             Event::Panicked => {
                 f.write_str("an exchange panicked and its connection was closed; please report it")
             }

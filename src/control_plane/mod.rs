@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod admin;
 pub mod bind;
 pub mod bookkeeper;
+pub mod books;
 pub mod bulletin;
 pub mod config;
 pub mod control;

@@ -21,17 +21,18 @@ use tokio::{
 use super::{
     admin::{self, Desk},
     bind::Bind,
+    books::{Books, Ledger},
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
-    names::Names,
     prepare::{self, Endpoints},
     resolver,
 };
 use crate::{
     boundary::{
+        counters,
         errand::{self, ErrandReader},
-        notice::{self, NoticeReader},
+        notice::{self, Event, NoticeReader},
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Equipment, Shared, Start},
@@ -55,6 +56,8 @@ pub enum RunError {
     Listen(SocketAddr, io::Error),
     /// TLS cannot be set up.
     Tls(String),
+    /// What is to keep account of requests cannot be opened.
+    Accounts(io::Error),
     /// A thread or the control plane's runtime cannot be made, or a core failed.
     Core(io::Error),
 }
@@ -72,6 +75,7 @@ impl fmt::Display for RunError {
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Tls(error) => write!(f, "cannot set TLS up: {error}"),
+            Self::Accounts(error) => error.fmt(f),
             Self::Core(error) => write!(f, "a core cannot run: {error}"),
         }
     }
@@ -99,25 +103,33 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
     let roots = trusted_roots(settings)?;
     let mut endpoints = Endpoints::default();
-    let published = Arc::new(Published::new(
-        prepare::snapshot(settings, &mut endpoints, &mut Names::in_memory())
-            .map_err(RunError::Core)?,
-    ));
+    let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
+    let snapshot = prepare::snapshot(settings, &mut endpoints, &mut ledger.names);
+    let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
     let bound =
         listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
     let address = bound[0].address().map_err(RunError::Core)?;
     resolve_first(endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
+    for words in std::mem::take(&mut ledger.words) {
+        notices.tell(None, Event::Accounts(words));
+    }
     let shared = Arc::new(Shared::default());
     let (errands, errand_reader) = errand::channel();
+    let mut writers = std::mem::take(&mut ledger.writers).into_iter();
+    let (counters, count_readers): (Vec<_>, Vec<_>) =
+        (0..count).map(|_| counters::channel()).unzip();
+    let names = Arc::new(std::mem::take(&mut ledger.names));
     let duties = Duties {
+        settings: settings.clone(),
         endpoints: endpoints.all().to_vec(),
         errands: errand_reader,
-        desk: Desk::new(settings, None, Arc::new(what_runs)),
+        books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
     let (cores, control) = (Vec::new(), Some(control));
     let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
+    let mut counters = counters.into_iter();
     for (index, bound) in bound.into_iter().enumerate() {
         let start = Start {
             bound,
@@ -127,7 +139,8 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
             equipment: Equipment {
                 published: published.clone(),
                 number: u16::try_from(index).unwrap_or(u16::MAX),
-                ledger: None,
+                ledger: writers.next(),
+                counters: counters.next().expect("one for each core"),
                 tls: ClientTls::new(roots.clone())
                     .map_err(|error| RunError::Tls(error.to_string()))?,
                 notices: notices.clone(),
@@ -145,29 +158,23 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
 
 /// What the control thread does, and what it needs for that.
 struct Duties {
+    settings: Settings,
     endpoints: Vec<Arc<Endpoint>>,
     errands: ErrandReader,
-    desk: Desk,
+    books: Books,
 }
 
-/// All of the control thread, until it is told to end.
+/// All of the control thread, until it is told to end, by when the cores have ended.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
+    let books = duties.books.open()?;
+    let desk = Desk::new(&duties.settings, books.spend.clone(), books.metrics.clone());
     let tasks = [
         tokio::spawn(keep_resolving(duties.endpoints)),
-        tokio::spawn(admin::serve(duties.errands, duties.desk)),
+        tokio::spawn(admin::serve(duties.errands, desk)),
     ];
-    let _ = stop.await;
+    let kept = books.keep(stop).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    Ok(())
-}
-
-/// Prometheus's way to say a version.
-fn what_runs() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!(
-        "# HELP outcrop_build_info The version that runs.\n# TYPE outcrop_build_info gauge\n\
-         outcrop_build_info{{version=\"{version}\"}} 1\n"
-    )
+    kept
 }
 
 impl Running {

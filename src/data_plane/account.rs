@@ -94,6 +94,11 @@ impl Account {
         self.outcome = Outcome::Page;
     }
 
+    /// The page's status.
+    pub fn paged(&mut self, status: u16) {
+        self.entry.status = status;
+    }
+
     /// The request has been received whole.
     pub fn received(&mut self, content_bytes: usize) {
         if self.is_open() {

@@ -6,6 +6,7 @@ use crate::{
     bedrock::{fault::Fault, operation::AdminPage},
     boundary::{
         errand::{Awaited, Lost, Page, Question},
+        ledger::entry::Outcome,
         snapshot::Snapshot,
     },
     data_plane::{
@@ -32,7 +33,10 @@ pub async fn exchange(
 ) -> After {
     match read_content(client, worker, snapshot, intake, scratch).await {
         Ok(_hash) => {}
-        Err(Early::Gone) => return After::Gone,
+        Err(Early::Gone) => {
+            scratch.account.ends(Outcome::Incomplete);
+            return After::Gone;
+        }
         Err(Early::Fault(fault)) => {
             return answer_fault(client, scratch, intake, fault, false).await;
         }
@@ -85,6 +89,7 @@ async fn send(
     keeps_alive: bool,
 ) -> After {
     scratch.out.clear();
+    scratch.account.paged(page.status);
     reply::write_admin_head(page, &frame(intake, keeps_alive), &mut scratch.out);
     if !intake.is_head {
         for piece in page.content.chunks(FLOW_BUFFER_BYTES) {

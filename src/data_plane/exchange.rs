@@ -55,9 +55,20 @@ pub enum After {
 
 /// Serves one request, whose first bytes are there, and closes its account.
 pub async fn exchange(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
+    worker.counters.in_flight.add(1);
+    let _ends = InFlight(worker);
     let after = serve(client, worker, scratch).await;
     scratch.account.close();
     after
+}
+
+/// However an exchange ends, it is counted as ended.
+struct InFlight<'w>(&'w Worker);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.counters.in_flight.sub(1);
+    }
 }
 
 async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
@@ -71,6 +82,7 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
     let call_id = intake.call_id.chosen();
     let asker = Asker { call_id, key, address: Some(client.address), core: worker.number };
     scratch.account.open(worker.ledger.as_ref(), intake.birth, &asker);
+    worker.counters.requests.add(1);
     match &intake.purpose {
         Err(fault) => refuse(client, worker, scratch, &intake, *fault).await,
         Ok(Purpose::Page(page)) => {
@@ -79,17 +91,23 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
                 may_continue(worker, &intake) && discard_content(client, intake.framing).await;
             let frame = frame(&intake, keeps_alive);
             let is_draining = worker.is_draining();
-            reply::write_page(*page, &snapshot.pages, is_draining, &frame, &mut scratch.out);
+            let status =
+                reply::write_page(*page, &snapshot.pages, is_draining, &frame, &mut scratch.out);
+            scratch.account.paged(status);
             finish(client, scratch, after(keeps_alive)).await
         }
         Ok(Purpose::Admin(page)) => {
+            scratch.account.is_page();
             errand::exchange(client, worker, &snapshot, scratch, &intake, *page).await
         }
         Ok(Purpose::Operation { group, action }) => {
             scratch.account.asked(*action);
             let hash = match read_content(client, worker, &snapshot, &intake, scratch).await {
                 Ok(hash) => hash,
-                Err(Early::Gone) => return After::Gone,
+                Err(Early::Gone) => {
+                    scratch.account.ends(Outcome::Incomplete);
+                    return After::Gone;
+                }
                 Err(Early::Fault(fault)) => {
                     return answer_fault(client, scratch, &intake, fault, false).await;
                 }
@@ -172,6 +190,12 @@ async fn operate(
             }
         };
         scratch.account.sending(connected_us, upstream.is_reused);
+        let way = if upstream.is_reused {
+            &worker.counters.upstream_reuses
+        } else {
+            &worker.counters.upstream_connects
+        };
+        way.add(1);
         match attempt(client, worker, scratch, intake, operation, &mut upstream).await {
             Attempted::Abandoned => {
                 scratch.account.ends(Outcome::ClientGone);

@@ -47,16 +47,17 @@ pub fn write_fault(fault: Fault, frame: &Frame<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a page.
+/// Appends a page; its status.
 pub fn write_page(
     page: Page,
     pages: &Pages,
     is_draining: bool,
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
-) {
+) -> u16 {
     if page == Page::Readiness && is_draining {
-        return write_fault(Fault::ShuttingDown, frame, out);
+        write_fault(Fault::ShuttingDown, frame, out);
+        return Fault::ShuttingDown.status();
     }
     let content = match page {
         Page::Liveliness => &pages.alive,
@@ -69,6 +70,7 @@ pub fn write_page(
     if !frame.is_head {
         out.extend_from_slice(content);
     }
+    200
 }
 
 /// Appends the head of a page that the control plane made.

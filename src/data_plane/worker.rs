@@ -17,6 +17,7 @@ use slab::Slab;
 
 use crate::{
     boundary::{
+        counters::CoreWriter,
         errand::Errands,
         ledger::Writer,
         notice::{Event, Notices},
@@ -58,6 +59,8 @@ pub struct Equipment {
     pub number: u16,
     /// Where entries go; none if no account is kept.
     pub ledger: Option<Writer>,
+    /// What no entry says.
+    pub counters: CoreWriter,
     /// Where notices go.
     pub notices: Notices,
     /// Where the control plane takes requests for its pages.
@@ -91,6 +94,8 @@ pub struct Worker {
     pub number: u16,
     /// Where entries go; none if no account is kept.
     pub ledger: Option<Rc<Writer>>,
+    /// What no entry says.
+    pub counters: CoreWriter,
     /// For the operator.
     pub notices: Notices,
     /// To the control plane.
@@ -102,7 +107,7 @@ pub struct Worker {
 
 impl Worker {
     fn new(equipment: Equipment) -> Self {
-        let Equipment { published, tls, number, ledger, notices, errands } = equipment;
+        let Equipment { published, tls, number, ledger, counters, notices, errands } = equipment;
         Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
@@ -112,6 +117,7 @@ impl Worker {
             signing: RefCell::default(),
             number,
             ledger: ledger.map(Rc::new),
+            counters,
             notices,
             errands,
             random: RefCell::new(fastrand::Rng::new()),
@@ -152,11 +158,14 @@ impl Worker {
 
     /// Notes a connection, to be woken when a drain begins.
     pub fn enter(&self, waker: Waker) -> usize {
+        self.counters.connections_accepted.add(1);
+        self.counters.connections_open.add(1);
         self.connections.borrow_mut().insert(waker)
     }
 
     /// Forgets a connection.
     pub fn leave(&self, ticket: usize) {
+        self.counters.connections_open.sub(1);
         self.connections.borrow_mut().remove(ticket);
     }
 
@@ -191,6 +200,7 @@ pub fn run(start: Start) -> io::Result<()> {
     }
     let driver = start.driver;
     runtime::run(driver, async move {
+        start.equipment.counters.thread.add(cores::thread());
         let listener = Rc::new(Listener::new(start.bound, driver)?);
         let worker = Rc::new(Worker::new(start.equipment));
         runtime::spawn(accept(listener.clone(), worker.clone()));

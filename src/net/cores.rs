@@ -1,7 +1,7 @@
 //! Which processor cores this process may use, and how a thread stays on one of them.
 #![expect(
     unsafe_code,
-    reason = "the two system calls have no safe form in a well-kept crate of ours"
+    reason = "these system calls have no safe form in a well-kept crate of ours"
 )]
 
 use std::{io, mem};
@@ -33,6 +33,13 @@ pub fn allowed_from_here() -> Vec<usize> {
     let at = cores.iter().position(|core| *core == here).unwrap_or(0);
     cores.rotate_left(at);
     cores
+}
+
+/// The calling thread, by the kernel's number: `/proc/self/task/` has it.
+#[must_use]
+pub fn thread() -> u64 {
+    // SAFETY: takes nothing and returns a number.
+    u64::try_from(unsafe { libc::gettid() }).unwrap_or(0)
 }
 
 /// Keeps the calling thread on `core`.

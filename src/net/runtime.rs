@@ -51,6 +51,17 @@ impl fmt::Display for Driver {
     }
 }
 
+impl Driver {
+    /// `io_uring` or `epoll`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::IoUring(_) => "io_uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
 impl RingFlags {
     fn builder(self) -> io_uring::Builder {
         let mut builder = io_uring::IoUring::builder();

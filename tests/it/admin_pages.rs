@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use outcrop::boundary::errand::{self, ErrandReader, Page};
-use outcrop::boundary::{notice, snapshot::Published};
+use outcrop::boundary::{counters, notice, snapshot::Published};
 use outcrop::control_plane::config::{self, DriverChoice, Environment};
 use outcrop::control_plane::names::Names;
 use outcrop::control_plane::prepare;
@@ -209,6 +209,7 @@ impl Core {
                 tls: ClientTls::new(trusted_roots(None).expect("Mozilla's")).expect("TLS"),
                 number: 0,
                 ledger: None,
+                counters: counters::channel().0,
                 notices: notice::channel().0,
                 errands,
             },

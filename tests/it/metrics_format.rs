@@ -186,11 +186,12 @@ fn specimen() -> (String, u128) {
     }
     let mut metrics = Metrics::default();
     metrics.observe(&entries, &names);
-    let core = CoreCounts { busy_us: 123_456_789, in_flight: 2, ..CoreCounts::default() };
+    let core = CoreCounts { in_flight: 2, ..CoreCounts::default() };
     let ledger = LedgerCounts { depth: 1, capacity: 8, lost: 0, torn: 0 };
     let gauges = Gauges {
         cores: &[core, core],
-        ledgers: &[ledger, ledger],
+        ledger,
+        busy_us: &[123_456_789, 0],
         version: "0.1.0",
         driver: "io_uring",
         ..Gauges::default()

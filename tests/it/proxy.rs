@@ -152,8 +152,14 @@ pub fn config_file(driver: DriverChoice, deployments: &[Deployment], general: &s
     let driver = if driver == DriverChoice::Epoll { "epoll" } else { "io_uring" };
     let mut text = "model_list:\n".to_owned();
     deployments.iter().for_each(|it| text.push_str(&it.yaml()));
-    write!(text, "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n")
-        .expect("a String takes all");
+    let data_dir = path.with_extension("data");
+    std::fs::create_dir_all(&data_dir).expect("a writable target/tmp");
+    write!(
+        text,
+        "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n  data_dir: \"{}\"\n",
+        data_dir.display()
+    )
+    .expect("a String takes all");
     std::fs::write(&path, text).expect("a writable target/tmp");
     path
 }
@@ -169,7 +175,16 @@ pub fn ca_file(stand_in: &StandIn) -> Option<PathBuf> {
 
 /// A running proxy; dropping it ends it.
 pub struct Proxy {
-    running: Running,
+    running: Option<Running>,
+    data_dir: PathBuf,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.running.take());
+        // It may still be writing to it, which is nobody's loss.
+        let _ = std::fs::remove_dir_all(&self.data_dir);
+    }
 }
 
 impl Proxy {
@@ -188,7 +203,8 @@ impl Proxy {
         std::fs::remove_file(&config).expect("a file of ours");
         let bind = Bind { address: ([127, 0, 0, 1], 0).into(), reason: None };
         let running = supervisor::start(&loaded.settings, &bind, 1);
-        Self { running: running.expect("it starts") }
+        let data_dir = loaded.settings.accounting.data_dir;
+        Self { running: Some(running.expect("it starts")), data_dir }
     }
 
     /// In front of plain-text upstreams of the test's own.
@@ -201,14 +217,30 @@ impl Proxy {
         Client::connect(self.address())
     }
 
+    /// Rows of `spend_logs`, the oldest first, of all requests that have ended. As many as these, at least,
+    /// or the test fails.
+    pub fn rows(&self, at_least: usize) -> Vec<serde_json::Value> {
+        let mut rows = Vec::new();
+        crate::running::within(|| {
+            let ask = format!("GET /spend/logs?limit=10000 HTTP/1.1\r\nHost: x\r\n{BEARER}\r\n");
+            let answer = self.connect().ask(ask.into_bytes());
+            assert_eq!(answer.head.status, 200, "{}", answer.content.escape_ascii());
+            rows = serde_json::from_slice(&answer.content).expect("a list of rows");
+            rows.len() >= at_least
+        });
+        assert!(rows.len() >= at_least, "{} rows of {at_least}: {rows:#?}", rows.len());
+        rows.reverse();
+        rows
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.running.address()
+        self.running.as_ref().expect("it runs").address()
     }
 
     /// Ends it in order, and waits for that.
-    pub fn end(self) {
-        self.running.end().expect("an end in order");
+    pub fn end(mut self) {
+        self.running.take().expect("it runs").end().expect("an end in order");
     }
 }
 

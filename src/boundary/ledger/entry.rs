@@ -66,14 +66,17 @@ pub enum Outcome {
     NotSent = 7,
     /// Outcrop refused it, or answered it itself: AWS saw nothing of it.
     Refused = 8,
-    /// The process, or this exchange, ended before the request did.
+    /// The process, or this exchange, ended before the request did. What was known by then is there: all,
+    /// if the answer had been received whole.
     Interrupted = 9,
     /// Outcrop's own page.
     Page = 10,
+    /// The client left before its request was whole: AWS saw nothing of it.
+    Incomplete = 11,
 }
 
 impl Outcome {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Open,
         Self::Whole,
         Self::AnswerCut,
@@ -85,6 +88,7 @@ impl Outcome {
         Self::Refused,
         Self::Interrupted,
         Self::Page,
+        Self::Incomplete,
     ];
 
     /// As logs and the store have it.
@@ -102,13 +106,14 @@ impl Outcome {
             "refused",
             "interrupted",
             "page",
+            "incomplete",
         ][self as usize]
     }
 
     /// Whether AWS may have seen the request: then it has a row in the store, whatever came of it.
     #[must_use]
     pub fn reached_upstream(self) -> bool {
-        !matches!(self, Self::NotSent | Self::Refused | Self::Page)
+        !matches!(self, Self::NotSent | Self::Refused | Self::Page | Self::Incomplete)
     }
 }
 

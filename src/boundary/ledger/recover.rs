@@ -7,10 +7,9 @@
 use std::collections::HashSet;
 
 use super::{
-    entry::{Charge, ENTRY_BYTES, Entry, Outcome, UnknownCost},
+    entry::{ENTRY_BYTES, Entry, Outcome},
     mapping::{Counter, HEADER_BYTES, Shape, word_at},
 };
-use crate::bedrock::usage::Usage;
 
 /// Above what any file reaches: keeps sums of positions from wrapping.
 const POSITION_MAX: u64 = 1 << 62;
@@ -95,15 +94,10 @@ fn open_entries(table: &[u8], ended: &HashSet<crate::units::RequestId>) -> (Vec<
     (open, broken)
 }
 
-/// As it is recorded. What was used up to then may be known, what it cost in all is not.
+/// As it is recorded: with what was known by then. That is all, if the answer had been received whole, for it
+/// is written down before the client can have seen the end.
 fn interrupted(entry: Entry) -> Entry {
-    let partial = entry.usage != Usage::default();
-    Entry {
-        outcome: Outcome::Interrupted,
-        usage: Usage { partial, ..entry.usage },
-        charge: Charge::Unknown(UnknownCost::NoUsage),
-        ..entry
-    }
+    Entry { outcome: Outcome::Interrupted, ..entry }
 }
 
 /// Of a file whose header is broken or of another layout: every block that is an entry. Which of them were

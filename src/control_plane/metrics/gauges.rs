@@ -8,8 +8,10 @@ use crate::boundary::counters::CoreCounts;
 pub struct Gauges<'g> {
     /// Of each core, in their order.
     pub cores: &'g [CoreCounts],
-    /// Of each core's ledger, in their order.
-    pub ledgers: &'g [LedgerCounts],
+    /// Processor time of each core's thread, in microseconds.
+    pub busy_us: &'g [u64],
+    /// The ledger's, of all cores.
+    pub ledger: LedgerCounts,
     /// Entries' bytes that wait in segment files.
     pub spill_bytes: u64,
     /// For how long the store has taken nothing, in milliseconds; 0: it takes what it is given.
@@ -24,7 +26,7 @@ pub struct Gauges<'g> {
     pub driver: &'g str,
 }
 
-/// One core's ledger.
+/// The cores' ledgers together.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct LedgerCounts {
     /// Entries that wait, now.
@@ -68,35 +70,25 @@ impl Gauges<'_> {
         for (name, help, count) in now {
             per_core(page.gauge(name, help), self.cores, count);
         }
-        let ever: [PerCore<CoreCounts>; 6] = [
+        let ever: [PerCore<CoreCounts>; 2] = [
             ("outcrop_connections_accepted_total", "Client connections.", |core| {
                 core.connections_accepted
             }),
-            (
-                "outcrop_connections_refused_total",
-                "Client connections closed because there were too many.",
-                |core| core.connections_refused,
-            ),
             (
                 "outcrop_requests_total",
                 "Requests whose head was whole, pages among them.",
                 |core| core.requests,
             ),
-            ("outcrop_client_received_bytes_total", "Bytes from clients.", |core| {
-                core.client_bytes_in
-            }),
-            ("outcrop_client_sent_bytes_total", "Bytes to clients.", |core| core.client_bytes_out),
-            ("outcrop_core_ticks_total", "Rounds of the core's loop.", |core| core.ticks),
         ];
         for (name, help, count) in ever {
             per_core(page.counter(name, help), self.cores, count);
         }
         let mut family = page.counter(
             "outcrop_core_busy_seconds_total",
-            "Seconds in which the core did something; its rate is the core's load.",
+            "Processor time of the core's thread; its rate is the core's load.",
         );
-        for (index, core) in self.cores.iter().enumerate() {
-            family.sample(&[&core_label(index)], Decimal::<6>(core.busy_us.into()));
+        for (index, busy_us) in self.busy_us.iter().enumerate() {
+            family.sample(&[&core_label(index)], Decimal::<6>((*busy_us).into()));
         }
     }
 
@@ -108,38 +100,16 @@ impl Gauges<'_> {
         let total = |of: fn(&CoreCounts) -> u64| self.cores.iter().map(of).sum::<u64>();
         family.sample(&[&Labels::of(&[("reused", "false")])], total(|core| core.upstream_connects));
         family.sample(&[&Labels::of(&[("reused", "true")])], total(|core| core.upstream_reuses));
-        let bytes: [PerCore<CoreCounts>; 2] = [
-            ("outcrop_upstream_received_bytes_total", "Bytes from upstream.", |core| {
-                core.upstream_bytes_in
-            }),
-            ("outcrop_upstream_sent_bytes_total", "Bytes to upstream.", |core| {
-                core.upstream_bytes_out
-            }),
-        ];
-        for (name, help, count) in bytes {
-            per_core(page.counter(name, help), self.cores, count);
-        }
     }
 
     fn ledgers(&self, page: &mut Page) {
-        let now: [PerCore<LedgerCounts>; 2] = [
-            ("outcrop_ledger_depth", "Entries that wait for the store.", |it| it.depth),
-            ("outcrop_ledger_capacity", "Entries that may wait before they spill.", |it| {
-                it.capacity
-            }),
-        ];
-        for (name, help, count) in now {
-            per_core(page.gauge(name, help), self.ledgers, count);
-        }
-        let ever: [PerCore<LedgerCounts>; 2] = [
-            ("outcrop_ledger_lost_total", "Entries that found no room anywhere.", |it| it.lost),
-            ("outcrop_ledger_torn_total", "Entries that were found torn after a crash.", |it| {
-                it.torn
-            }),
-        ];
-        for (name, help, count) in ever {
-            per_core(page.counter(name, help), self.ledgers, count);
-        }
+        let LedgerCounts { depth, capacity, lost, torn } = self.ledger;
+        let mut gauge = |name, help, count: u64| page.gauge(name, help).sample(&[], count);
+        gauge("outcrop_ledger_depth", "Entries that wait for the store.", depth);
+        gauge("outcrop_ledger_capacity", "Entries that may wait before they are lost.", capacity);
+        let mut counter = |name, help, count: u64| page.counter(name, help).sample(&[], count);
+        counter("outcrop_ledger_lost_total", "Entries that found no room anywhere.", lost);
+        counter("outcrop_ledger_torn_total", "Entries that were found torn after a crash.", torn);
         page.gauge("outcrop_spill_bytes", "Entries that wait in segment files, in bytes.")
             .sample(&[], self.spill_bytes);
         page.gauge(

@@ -18,11 +18,11 @@ pub(super) enum Verdict {
 
 pub(super) fn of_deployment(entry: &Entry) -> Verdict {
     use Outcome::{
-        AnswerCut, ClientGone, Drained, Interrupted, NoAnswer, NotSent, Open, Page, Refused,
-        StreamCorrupt, Whole,
+        AnswerCut, ClientGone, Drained, Incomplete, Interrupted, NoAnswer, NotSent, Open, Page,
+        Refused, StreamCorrupt, Whole,
     };
     match entry.outcome {
-        Open | Interrupted | Refused | Page => Verdict::None,
+        Open | Interrupted | Refused | Page | Incomplete => Verdict::None,
         AnswerCut | StreamCorrupt | NoAnswer | NotSent => Verdict::Failure { is_outage: true },
         Whole | ClientGone | Drained => match entry.status {
             400.. => Verdict::Failure { is_outage: is_outage(entry.status) },
