@@ -197,6 +197,15 @@ impl Reader {
         }
     }
 
+    /// Positions that were read and not freed; 0 of a file that somebody left.
+    #[must_use]
+    pub fn unfreed(&self) -> u64 {
+        match &self.source {
+            Source::Live(map) => self.cursor.saturating_sub(self.freed(map)),
+            Source::Left(_) => 0,
+        }
+    }
+
     /// Entries there is room for; 0: there is no writer.
     #[must_use]
     pub fn capacity(&self) -> u64 {

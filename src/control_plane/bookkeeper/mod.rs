@@ -187,7 +187,10 @@ impl<S: Sink + 'static> Bookkeeper<S> {
     }
 
     fn tick(&mut self, observe: &mut impl FnMut(&[Entry]), say: &mut impl FnMut(&str)) {
+        // Asked before more is read: a store that works has had a tick for what was read before.
+        let is_pressing = self.unsettled.is_pressing();
         self.unsettled.read(observe);
+        self.unsettled.remove_ended(&mut undeletable(say));
         let countdowns = [
             &mut self.until_store,
             &mut self.until_spill,
@@ -197,7 +200,7 @@ impl<S: Sink + 'static> Bookkeeper<S> {
         ];
         countdowns.into_iter().for_each(Countdown::tick);
         let is_due = self.away_ms.is_some() && self.until_spill.is_over();
-        if (is_due || self.unsettled.is_pressing()) && self.until_disk.is_over() {
+        if (is_due || is_pressing) && self.until_disk.is_over() {
             self.spill(say);
         }
         self.tell_losses(say);

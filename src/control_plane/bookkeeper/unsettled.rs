@@ -137,10 +137,11 @@ impl Unsettled {
         }
     }
 
-    /// Whether so much of a ring waits that it could fill up.
+    /// Whether so much was read from a ring and not settled that it could fill up.
     pub(super) fn is_pressing(&self) -> bool {
         self.readers().any(|reader| {
-            reader.capacity() > 0 && reader.depth() > reader.capacity() / SPILL_RING_PART
+            let most = reader.capacity() / SPILL_RING_PART;
+            most > 0 && reader.unfreed() > most
         })
     }
 
