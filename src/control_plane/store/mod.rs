@@ -92,11 +92,16 @@ struct Bulks {
 const SEEN_REQUESTS: &[Column] = &[("request_id", Kind::Text), ("started_us", Kind::Int)];
 
 impl Bulks {
-    fn new() -> Self {
+    /// SQLite's `spend_logs` is a view of `spend_rows`.
+    fn new(target: &Target) -> Self {
+        let rows = match target {
+            Target::Sqlite(_) => "spend_rows",
+            Target::Postgres(_) => "spend_logs",
+        };
         let bulk = |table, columns, on_conflict| Bulk { table, columns, on_conflict };
         let once = || "ON CONFLICT (request_id) DO NOTHING".to_owned();
         Self {
-            rows: bulk("spend_logs", SPEND_LOGS, once()),
+            rows: bulk(rows, SPEND_LOGS, once()),
             seen: bulk("seen_requests", SEEN_REQUESTS, once()),
             daily: bulk("daily_spend", DAILY_SPEND, add_to_row()),
         }
@@ -125,6 +130,7 @@ impl Store {
                 (Target::Sqlite(sqlite::Target { path, read_only, pages_max: None }), shown)
             }
         };
+        let bulks = Bulks::new(&target);
         Ok(Self {
             target,
             shown,
@@ -133,7 +139,7 @@ impl Store {
             retention_s: accounting.retention_s,
             writer: Slot::default(),
             readers: std::array::from_fn(|_| Slot::default()),
-            bulks: Bulks::new(),
+            bulks,
         })
     }
 
@@ -248,9 +254,9 @@ impl Store {
     pub async fn prune(&self, now: UnixSeconds) -> Result<u64, StoreError> {
         let mut gone = 0;
         if let Some(retention_s) = self.retention_s {
-            gone += self.prune_table("spend_logs", now, retention_s).await?;
+            gone += self.prune_table(self.bulks.rows.table, now, retention_s).await?;
         }
-        Ok(gone + self.prune_table("seen_requests", now, STORE_SEEN_S_MAX).await?)
+        Ok(gone + self.prune_table(self.bulks.seen.table, now, STORE_SEEN_S_MAX).await?)
     }
 
     async fn prune_table(

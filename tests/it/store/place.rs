@@ -85,9 +85,10 @@ impl Place {
         self.accounting.database_url.is_some()
     }
 
-    /// By another connection than the store's.
+    /// By another connection than the store's. `@` is the table of rows, which in SQLite has a view over it.
     pub async fn script(&self, sql: &str) {
-        let sql = AssertSqlSafe(sql);
+        let rows = if self.is_postgres() { "spend_logs" } else { "spend_rows" };
+        let sql = AssertSqlSafe(sql.replace('@', rows));
         if self.is_postgres() {
             let mut it = PgConnection::connect(&self.url).await.expect("a server");
             sqlx::raw_sql(sql).execute(&mut it).await.expect("SQL");

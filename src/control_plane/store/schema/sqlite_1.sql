@@ -1,5 +1,6 @@
--- LiteLLM's names where it has one. Virtual columns cost nothing to write; see docs/store.md.
-CREATE TABLE spend_logs (
+-- LiteLLM's names where it has one; see docs/store.md. What is derived stands in a view: SQLite computes
+-- virtual columns at each INSERT, and the calendar's were half of what a row cost.
+CREATE TABLE spend_rows (
   request_id TEXT NOT NULL PRIMARY KEY,
   started_us INTEGER NOT NULL,
   total_us INTEGER NOT NULL,
@@ -47,20 +48,20 @@ CREATE TABLE spend_logs (
   attempts INTEGER NOT NULL,
   request_bytes INTEGER NOT NULL,
   answer_bytes INTEGER NOT NULL,
-  core INTEGER NOT NULL,
-  spend REAL GENERATED ALWAYS AS (cost_pico / 1000000000000.0) VIRTUAL,
-  "startTime" TEXT GENERATED ALWAYS AS
-    (strftime('%Y-%m-%dT%H:%M:%fZ', started_us / 1000000.0, 'unixepoch')) VIRTUAL,
-  "endTime" TEXT GENERATED ALWAYS AS
-    (strftime('%Y-%m-%dT%H:%M:%fZ', (started_us + total_us) / 1000000.0, 'unixepoch')) VIRTUAL,
-  "completionStartTime" TEXT GENERATED ALWAYS AS
-    (strftime('%Y-%m-%dT%H:%M:%fZ', (started_us + first_content_us) / 1000000.0, 'unixepoch')) VIRTUAL,
-  request_duration_ms INTEGER GENERATED ALWAYS AS (total_us / 1000) VIRTUAL,
-  custom_llm_provider TEXT GENERATED ALWAYS AS ('bedrock') VIRTUAL
+  core INTEGER NOT NULL
 );
-CREATE INDEX spend_logs_started ON spend_logs (started_us);
-CREATE INDEX spend_logs_api_key ON spend_logs (api_key, started_us);
-CREATE INDEX spend_logs_call_id ON spend_logs (litellm_call_id) WHERE litellm_call_id IS NOT NULL;
+CREATE INDEX spend_logs_started ON spend_rows (started_us);
+CREATE INDEX spend_logs_api_key ON spend_rows (api_key, started_us);
+CREATE INDEX spend_logs_call_id ON spend_rows (litellm_call_id) WHERE litellm_call_id IS NOT NULL;
+CREATE VIEW spend_logs AS SELECT *,
+  cost_pico / 1000000000000.0 AS spend,
+  strftime('%Y-%m-%dT%H:%M:%fZ', started_us / 1000000.0, 'unixepoch') AS "startTime",
+  strftime('%Y-%m-%dT%H:%M:%fZ', (started_us + total_us) / 1000000.0, 'unixepoch') AS "endTime",
+  strftime('%Y-%m-%dT%H:%M:%fZ', (started_us + first_content_us) / 1000000.0, 'unixepoch')
+    AS "completionStartTime",
+  total_us / 1000 AS request_duration_ms,
+  'bedrock' AS custom_llm_provider
+FROM spend_rows;
 CREATE TABLE seen_requests (
   request_id TEXT NOT NULL PRIMARY KEY,
   started_us INTEGER NOT NULL
