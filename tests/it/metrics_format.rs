@@ -102,6 +102,11 @@ fn prometheus_reads_the_metrics_and_gets_our_sums() {
             assert!(is_known, "{family} has the label {label}");
         }
     }
+    let documented = include_str!("../../docs/metrics.md");
+    for (family, kind) in report["types"].as_object().expect("types by family") {
+        let total = if kind == "counter" { "_total" } else { "" };
+        assert!(documented.contains(&format!("`{family}{total}`")), "{family} is not documented");
+    }
     let dollars = format!("{}.{:012}", pico / 10_u128.pow(12), pico % 10_u128.pow(12));
     assert_eq!(report["sums"]["litellm_spend_metric_total"], dollars.trim_end_matches('0'));
     assert_eq!(report["sums"]["outcrop_spend_pico_usd_total"], pico.to_string());

@@ -108,11 +108,12 @@ impl AccessLog {
 
     fn to(form: Form, sink: Sink) -> io::Result<Self> {
         let writer = Writer::start(sink)?;
-        let buffer = Vec::with_capacity(2 * ACCESS_LOG_WRITE_BYTES);
+        let buffer = writer.spare();
         Ok(Self { form, writer, buffer, buffered_lines: 0, told: Told::default() })
     }
 
-    /// A line for each entry. Never waits.
+    /// A line for each entry. Never waits. Lines that the writer has no time for yet are kept together, until
+    /// there are enough for a write or [`Self::publish`] finds it idle.
     pub fn record(&mut self, entries: &[Entry], names: &Names) {
         for (at, entry) in entries.iter().enumerate() {
             if self.writer.is_full() {
@@ -130,7 +131,7 @@ impl AccessLog {
                 self.hand_over();
             }
         }
-        self.hand_over();
+        self.hand_over_if_idle();
     }
 
     /// Opens the file by its name again: what was recorded before is written to the old one, what comes
@@ -147,8 +148,10 @@ impl AccessLog {
         self.writer.flush(within)
     }
 
-    /// Tells the operator what the writer met with; dropped lines at most every 5 s.
+    /// To be called a few times a second: hands over what was kept, and tells the operator what the writer
+    /// met with; dropped lines at most every 5 s.
     pub fn publish(&mut self, now: Instant, say: &mut impl FnMut(&str)) {
+        self.hand_over_if_idle();
         while let Some(words) = self.writer.next_words() {
             say(&words);
         }
@@ -176,6 +179,13 @@ impl AccessLog {
     #[must_use]
     pub fn write_errors(&self) -> u64 {
         self.writer.write_errors()
+    }
+
+    /// A queue of small buffers would hold far more memory than lines.
+    fn hand_over_if_idle(&mut self) {
+        if self.writer.is_idle() {
+            self.hand_over();
+        }
     }
 
     fn hand_over(&mut self) {

@@ -26,6 +26,8 @@ use crate::limits::{
 
 /// Read and written by the owner, read by its group: lines hold addresses.
 const MODE: u32 = 0o640;
+/// Longer than nearly all lines.
+const LINE_BYTES: usize = 4096;
 
 /// Where lines end up.
 pub(super) struct Sink {
@@ -116,13 +118,21 @@ impl Writer {
         Ok(Self { messages, spares, words, shared, thread, place })
     }
 
+    /// Whether there is no room for another buffer.
     pub(super) fn is_full(&self) -> bool {
-        self.shared.queued_bytes.load(Relaxed) >= ACCESS_LOG_QUEUE_BYTES_MAX
+        let queued = self.shared.queued_bytes.load(Relaxed);
+        queued + ACCESS_LOG_WRITE_BYTES + LINE_BYTES > ACCESS_LOG_QUEUE_BYTES_MAX
     }
 
-    /// An empty buffer, used before if one is there.
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.queued_bytes.load(Relaxed) == 0
+    }
+
+    /// An empty buffer, used before if one is there; with room for one more line than is needed.
     pub(super) fn spare(&self) -> Vec<u8> {
-        self.spares.try_recv().unwrap_or_else(|_| Vec::with_capacity(2 * ACCESS_LOG_WRITE_BYTES))
+        let fresh = || Vec::with_capacity(ACCESS_LOG_WRITE_BYTES + LINE_BYTES);
+        self.spares.try_recv().unwrap_or_else(|_| fresh())
     }
 
     /// Whole lines; dropped and counted if they find no room.
