@@ -223,9 +223,16 @@ pub const ASKS_MAX: usize = 64;
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
 pub const STORE_BATCH_ENTRIES_MAX: usize = 1024;
-/// Rows of one INSERT into SQLite, a power of two. Ours: by then parsing and hops cost nothing, and the
-/// values stay below SQLite's 32,766 per statement. More go by further statements.
-pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 64;
+/// Rows of one INSERT into SQLite, a power of 8. Ours: by then parsing and hops between threads cost
+/// nothing, and the values stay below [`SQLITE_VALUES_MAX`]. More go by further statements.
+pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 512;
+/// Values of one statement. SQLite's.
+pub const SQLITE_VALUES_MAX: usize = 32_766;
+/// How long entries wait for company on their way to the store, unless somebody asks for them: a
+/// transaction costs as much as hundreds of rows. Ours; kill -9 takes nothing of them.
+pub const STORE_EVERY_MS: u64 = 250;
+/// The part of a ring, as its 1/n, that is company enough. Ours.
+pub const STORE_RING_PART: u64 = 16;
 /// Connections that answer questions to the store, besides the one that writes. Ours. Hit: questions wait.
 pub const STORE_READERS_MAX: usize = 2;
 /// A connection to PostgreSQL, from TCP to its prompt. Ours. Hit: the store is away.
@@ -250,3 +257,4 @@ const _: () = assert!(BASE64_BLOCK_BYTES.is_multiple_of(4));
 const _: () = assert!(IDLE_BUFFER_BYTES < HEAD_BYTES_MAX);
 const _: () = assert!(FRAME_HEADERS_BYTES_MAX < FRAME_BYTES_MAX - FRAME_BYTES_MIN);
 const _: () = assert!(STORE_ROWS_PER_STATEMENT_MAX.is_power_of_two());
+const _: () = assert!(STORE_RING_PART > SPILL_RING_PART);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a request costs: Outcrop beside nginx and HAProxy, as plain reverse proxies with TLS upstream.
 
-    benches/side_by_side/run.py [--rounds 5] [--seconds 10] [--smoke] [--without-outcrop]
+    benches/side_by_side/run.py [--rounds 5] [--seconds 10] [--smoke] [--without-outcrop | --accounts]
 
 One nginx with one worker plays the upstream over TLS. The proxies run in turn, A B C A B C …, each with
 one worker, loaded by wrk over 64 keep-alive connections; what counts is the CPU time of the proxy's own
@@ -9,6 +9,10 @@ processes per request (all threads, from /proc), since on a small machine load a
 cores. Every proxy gets the same bytes. Outcrop also checks the key, picks a deployment and signs; the
 others do neither. Needs nginx, haproxy, wrk and openssl (Debian's packages of these names) and
 `cargo build --release`; installs nothing, listens on loopback only, ends what it started.
+
+`--accounts` sets Outcrop beside itself: as it is, with an access log in a file, with daily sums in the store
+but no rows, and keeping no account at all. The CPU time of its cores is told apart from that of its
+other threads (ledger, store, log), which run beside them.
 """
 
 import argparse
@@ -51,11 +55,11 @@ def main():
         runs = measure(proxies, lua, options)
         started = {proxy.name: {"command": proxy.command_line, "said": proxy.said()} for proxy in proxies}
     record = summarize(runs, started, options)
-    print(table(record))
+    print(accounts_table(record) if options.accounts else table(record))
     if options.smoke or options.without_outcrop:
         print("not recorded: " + ("smoke run" if options.smoke else "without Outcrop"))
     else:
-        print("recorded in", write_record(record))
+        print("recorded in", write_record(record, "-accounts" if options.accounts else ""))
 
 
 def parse_options():
@@ -64,6 +68,7 @@ def parse_options():
     parser.add_argument("--seconds", type=int, default=10, help="load per proxy and round (10)")
     parser.add_argument("--smoke", action="store_true", help="one second each: does everything answer?")
     parser.add_argument("--without-outcrop", action="store_true", help="the others alone; no record")
+    parser.add_argument("--accounts", action="store_true", help="what keeping account costs")
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/release/outcrop")
     options = parser.parse_args()
     if options.smoke:
@@ -147,6 +152,14 @@ class Server:
             user, system = user + int(fields[11]), system + int(fields[12])
         return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
 
+    def cores_consumed(self):
+        """Seconds that the threads of Outcrop's cores ran, by the scheduler's account."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith("outcrop-core"):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
     def resident_kib(self):
         total = 0
         for pid in self.pids():
@@ -172,7 +185,9 @@ def start_all(stack, folder, options):
     stack.enter_context(Server("upstream", command, upstream_port, folder))
     proxies = []
     kinds = [setups.nginx, setups.haproxy]
-    if not options.without_outcrop:
+    if options.accounts:
+        kinds = [setups.outcrop(options.binary.resolve(), name) for name in setups.ACCOUNTS]
+    elif not options.without_outcrop:
         kinds.insert(0, setups.outcrop(options.binary.resolve()))
     for kind in kinds:
         port = free_port()
@@ -251,21 +266,23 @@ def measure(proxies, lua, options):
             load(proxy, work, lua, 1)  # connections, sessions and caches are warm before the first round
         for round_number in range(options.rounds):
             for proxy in proxies:
-                before = proxy.consumed()
+                before, cores_before = proxy.consumed(), proxy.cores_consumed()
                 result = load(proxy, work, lua, options.seconds)
-                after = proxy.consumed()
+                after, cores_after = proxy.consumed(), proxy.cores_consumed()
                 requests = result["requests"]
                 user, system = (b - a for a, b in zip(before, after))
                 run = {
                     "work": work.name, "proxy": proxy.name, "round": round_number,
                     "cpu_us": (user + system) * 1e6 / requests,
                     "user_us": user * 1e6 / requests, "system_us": system * 1e6 / requests,
+                    "cores_us": (cores_after - cores_before) * 1e6 / requests,
                     "per_second": requests * 1e6 / result["microseconds"],
                     "p50_us": result["p50_us"], "p99_us": result["p99_us"],
                     "rss_kib": proxy.resident_kib(), "requests": requests,
                 }
                 runs.append(run)
-                print(f"{work.name:>8} {round_number} {proxy.name:<8} {run['cpu_us']:8.1f} µs CPU/request "
+                print(f"{work.name:>8} {round_number} {proxy.name:<12} {run['cpu_us']:8.1f} µs CPU/request "
+                      f"{run['cores_us']:8.1f} of cores "
                       f"{run['per_second']:9.0f} requests/s {run['rss_kib']:7d} KiB", flush=True)
     return runs
 
@@ -282,11 +299,13 @@ def summarize(runs, started, options):
             if run["work"] == work.name:
                 rows.setdefault(run["proxy"], []).append(run)
         for proxy, its in rows.items():
-            keys = ("cpu_us", "user_us", "system_us", "per_second", "p50_us", "p99_us", "rss_kib")
+            keys = ("cpu_us", "cores_us", "user_us", "system_us", "per_second", "p50_us", "p99_us", "rss_kib")
             rows[proxy] = {key: spread([run[key] for run in its]) for key in keys}
         for proxy, row in rows.items():
-            for rival in ("nginx", "haproxy"):
+            for rival in rivals(options):
                 row[f"to_{rival}"] = spread(ratios(runs, work.name, proxy, rival))
+                if options.accounts:
+                    row[f"cores_to_{rival}"] = spread(ratios(runs, work.name, proxy, rival, "cores_us"))
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "commit": commit(), "machine": machine(), "versions": versions(), "started": started,
@@ -295,9 +314,13 @@ def summarize(runs, started, options):
     }
 
 
-def ratios(runs, work, proxy, rival):
+def rivals(options):
+    return ["outcrop-none"] if options.accounts else ["nginx", "haproxy"]
+
+
+def ratios(runs, work, proxy, rival, key="cpu_us"):
     """CPU per request, round by round: what disturbs a round disturbs both."""
-    of = {(run["proxy"], run["round"]): run["cpu_us"] for run in runs if run["work"] == work}
+    of = {(run["proxy"], run["round"]): run[key] for run in runs if run["work"] == work}
     return [cost / of[rival, number] for (name, number), cost in of.items() if name == proxy]
 
 
@@ -351,8 +374,29 @@ def table(record):
     return "\n".join(lines) + "\n"
 
 
-def write_record(record):
-    path = REPOSITORY / "benches/records" / f"{record['date'][:10]}-{record['commit']}.json"
+def accounts_table(record):
+    where = record["machine"]
+    lines = [
+        "", f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}; commit {record['commit']}, "
+        f"{record['date'][:10]}; medians of {record['rounds']} interleaved rounds of {record['seconds']} s "
+        f"(min–max), ratios likewise; {record['connections']} connections, one worker each.", "",
+        "| answer | Outcrop keeps | CPU µs/request of its core | to none | of all its threads | to none | requests/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for work in setups.WORKS:
+        for proxy, row in record["works"][work.name].items():
+            cores, cpu = row["cores_us"], row["cpu_us"]
+            lines.append(
+                f"| {work.title} | {setups.ACCOUNTS_TITLES[proxy]} "
+                f"| {cores['median']:.1f} ({cores['min']:.1f}–{cores['max']:.1f}) "
+                f"| {row['cores_to_outcrop-none']['median']:.2f} "
+                f"| {cpu['median']:.1f} ({cpu['min']:.1f}–{cpu['max']:.1f}) "
+                f"| {row['to_outcrop-none']['median']:.2f} | {row['per_second']['median']:,.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_record(record, kind):
+    path = REPOSITORY / "benches/records" / f"{record['date'][:10]}-{record['commit']}{kind}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path.relative_to(REPOSITORY)

@@ -185,7 +185,23 @@ backend bedrock
     return "haproxy", ["haproxy", "-db", "-f", configuration], None
 
 
-def outcrop(binary):
+# How much account Outcrop keeps, for `run.py --accounts`: lines of its configuration.
+ACCOUNTS = {
+    "outcrop": "",
+    "outcrop-log": "  access_log: access.log\n",
+    "outcrop-sums": "",
+    "outcrop-none": "  ledger:\n    enabled: false\n",
+}
+ACCOUNTS_TITLES = {
+    "outcrop": "rows and sums",
+    "outcrop-log": "rows, sums and an access log",
+    "outcrop-sums": "sums alone",
+    "outcrop-none": "no account",
+}
+
+
+def outcrop(binary, name="outcrop"):
+    """One worker; `name` is a key of ACCOUNTS."""
     def setup(folder, certificates, upstream_port, port):
         deployments = "".join(f"""
   - model_name: {work.name}
@@ -194,10 +210,16 @@ def outcrop(binary):
       aws_region_name: us-east-1
       aws_access_key_id: AKIAOUTCROPBENCH0000
       aws_secret_access_key: side-by-side-secret
-      aws_bedrock_runtime_endpoint: https://localhost:{upstream_port}""" for work in WORKS)
-        configuration = folder / "outcrop.yaml"
-        configuration.write_text(f"model_list:{deployments}\ngeneral_settings:\n  master_key: {KEY}\n")
+      aws_bedrock_runtime_endpoint: https://localhost:{upstream_port}
+      input_cost_per_token: 0.000003
+      output_cost_per_token: 0.000015""" for work in WORKS)
+        configuration = folder / f"{name}.yaml"
+        rows = "  disable_spend_logs: true\n" if name == "outcrop-sums" else ""
+        (folder / f"{name}.data").mkdir()
+        configuration.write_text(
+            f"model_list:{deployments}\ngeneral_settings:\n  master_key: {KEY}\n{rows}"
+            f"outcrop:\n  data_dir: {name}.data\n{ACCOUNTS[name]}")
         command = [binary, "--config", configuration, "--host", "127.0.0.1", "--port", str(port),
                    "--num_workers", "1"]
-        return "outcrop", command, {"SSL_CERT_FILE": str(certificates[0])}
+        return name, command, {"SSL_CERT_FILE": str(certificates[0])}
     return setup

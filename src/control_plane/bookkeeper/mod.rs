@@ -87,6 +87,8 @@ pub struct Bookkeeper<S> {
     /// How long the store is left alone next time; `None`: it is there.
     away_ms: Option<u64>,
     until_store: Countdown,
+    /// Until the rings' entries go to the store, however few they are.
+    until_due: Countdown,
     until_spill: Countdown,
     until_disk: Countdown,
     until_losses_told: Countdown,
@@ -134,6 +136,7 @@ impl<S: Sink + 'static> Bookkeeper<S> {
             segment_was_last: false,
             away_ms: None,
             until_store: Countdown::default(),
+            until_due: Countdown::default(),
             until_spill: Countdown::default(),
             until_disk: Countdown::default(),
             until_losses_told: Countdown::default(),
@@ -193,6 +196,7 @@ impl<S: Sink + 'static> Bookkeeper<S> {
         self.unsettled.remove_ended(&mut undeletable(say));
         let countdowns = [
             &mut self.until_store,
+            &mut self.until_due,
             &mut self.until_spill,
             &mut self.until_disk,
             &mut self.until_losses_told,

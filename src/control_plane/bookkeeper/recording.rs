@@ -12,7 +12,7 @@ use crate::{
     boundary::ledger::entry::Entry,
     limits::{
         DISK_AGAIN_MS, SPILL_EVERY_MS, STORE_AGAIN_MS_MAX, STORE_AGAIN_MS_MIN, STORE_ENTRIES_MAX,
-        STORE_MS_MAX,
+        STORE_EVERY_MS, STORE_MS_MAX, STORE_RING_PART,
     },
     net::clock,
 };
@@ -38,21 +38,29 @@ impl<S: Sink + 'static> Bookkeeper<S> {
     pub(super) fn write(&mut self, say: &mut impl FnMut(&str)) {
         while self.writing.is_none() && (self.away_ms.is_none() || self.until_store.is_over()) {
             let has_segments = !self.spill.is_empty();
-            let (of, entries) =
-                if !self.unsettled.is_empty() && (self.segment_was_last || !has_segments) {
-                    self.segment_was_last = false;
-                    let (count, entries) = self.unsettled.oldest(STORE_ENTRIES_MAX);
-                    (Origin::Rings(count), Rc::new(entries))
-                } else {
-                    self.segment_was_last = true;
-                    match self.spill.next(&mut unreadable(say)) {
-                        Some(chunk) => (Origin::Segment, chunk),
-                        None if self.unsettled.is_empty() => return,
-                        None => continue,
-                    }
-                };
+            let (of, entries) = if self.is_due() && (self.segment_was_last || !has_segments) {
+                self.segment_was_last = false;
+                self.until_due.start(STORE_EVERY_MS);
+                let (count, entries) = self.unsettled.oldest(STORE_ENTRIES_MAX);
+                (Origin::Rings(count), Rc::new(entries))
+            } else {
+                self.segment_was_last = true;
+                match self.spill.next(&mut unreadable(say)) {
+                    Some(chunk) => (Origin::Segment, chunk),
+                    None if !self.is_due() => return,
+                    None => continue,
+                }
+            };
             self.start(of, entries, say);
         }
+    }
+
+    /// Whether the rings' entries are to go to the store now: alone, a few are not worth a transaction.
+    fn is_due(&self) -> bool {
+        let is_due = self.until_due.is_over()
+            || !self.waiting.is_empty()
+            || self.unsettled.exceeds(STORE_RING_PART);
+        is_due && !self.unsettled.is_empty()
     }
 
     pub(super) fn start(

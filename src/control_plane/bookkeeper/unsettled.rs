@@ -139,10 +139,13 @@ impl Unsettled {
 
     /// Whether so much was read from a ring and not settled that it could fill up.
     pub(super) fn is_pressing(&self) -> bool {
-        self.readers().any(|reader| {
-            let most = reader.capacity() / SPILL_RING_PART;
-            most > 0 && reader.unfreed() > most
-        })
+        self.exceeds(SPILL_RING_PART)
+    }
+
+    /// Whether more than a `part`-th of a ring that is written was read and not settled.
+    pub(super) fn exceeds(&self, part: u64) -> bool {
+        let mut written = self.readers().filter(|reader| reader.capacity() > 0);
+        written.any(|reader| reader.unfreed() > (reader.capacity() / part).max(1))
     }
 
     pub(super) fn lost(&self) -> u64 {

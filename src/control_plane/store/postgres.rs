@@ -167,7 +167,12 @@ fn unnest(bulk: &Bulk) -> String {
         format!("${}::{element}[]", at + 1)
     };
     let arrays: Vec<String> = bulk.columns.iter().enumerate().map(array).collect();
-    format!("{} SELECT * FROM UNNEST({}) {}", bulk.head(), arrays.join(", "), bulk.on_conflict)
+    format!(
+        "{} SELECT * FROM UNNEST({}) {}",
+        bulk.head(|_| true),
+        arrays.join(", "),
+        bulk.on_conflict
+    )
 }
 
 /// Rows turned into columns.

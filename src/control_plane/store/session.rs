@@ -32,8 +32,10 @@ pub(super) struct Bulk {
 }
 
 impl Bulk {
-    pub(super) fn head(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+    /// With the columns, by their places, that `is_used` says.
+    pub(super) fn head(&self, is_used: impl Fn(usize) -> bool) -> String {
+        let columns = self.columns.iter().enumerate().filter(|(place, _)| is_used(*place));
+        let names: Vec<&str> = columns.map(|(_, (name, _))| *name).collect();
         format!("INSERT INTO {} ({})", self.table, names.join(", "))
     }
 }

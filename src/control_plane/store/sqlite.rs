@@ -25,6 +25,9 @@ use super::error::Failure;
 use super::session::{Bulk, Value};
 use crate::limits::{STORE_BUSY_MS_MAX, STORE_ROWS_PER_STATEMENT_MAX};
 
+/// Statements whose text is kept. sqlx keeps as many prepared.
+const STATEMENTS_MAX: usize = 64;
+
 /// How a file is opened.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
@@ -37,7 +40,7 @@ pub(super) struct Target {
 pub(super) struct Session {
     connection: SqliteConnection,
     /// The statements of each table, by how many rows they take.
-    prepared: Vec<(&'static str, usize, Arc<str>)>,
+    prepared: Vec<(&'static str, usize, Used, Arc<str>)>,
 }
 
 impl Target {
@@ -76,7 +79,8 @@ impl Session {
     }
 
     pub(super) async fn execute(&mut self, sql: &str, cells: Vec<Cell>) -> Result<u64, Failure> {
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments(&cells)?).persistent(false);
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments(&cells, 1, Used::all(1))?)
+            .persistent(false);
         Ok(query.execute(&mut self.connection).await?.rows_affected())
     }
 
@@ -86,16 +90,19 @@ impl Session {
         cells: Vec<Cell>,
         kinds: &[Kind],
     ) -> Result<Vec<Vec<Value>>, Failure> {
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments(&cells)?).persistent(false);
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments(&cells, 1, Used::all(1))?)
+            .persistent(false);
         let rows = query.fetch_all(&mut self.connection).await?;
         rows.iter().map(|row| values(row, kinds)).collect()
     }
 
+    /// Columns that are NULL in all rows are left out: of most batches that is every third.
     pub(super) async fn insert(&mut self, bulk: &Bulk, cells: &[Cell]) -> Result<u64, Failure> {
         let mut affected = 0;
+        let used = used_columns(cells, bulk.columns.len());
         for (rows, cells) in pieces(cells, bulk.columns.len()) {
-            let sql = AssertSqlSafe(self.statement(bulk, rows));
-            let query = sqlx::query_with(sql, arguments(cells)?);
+            let sql = AssertSqlSafe(self.statement(bulk, rows, used));
+            let query = sqlx::query_with(sql, arguments(cells, bulk.columns.len(), used)?);
             affected += query.execute(&mut self.connection).await?.rows_affected();
         }
         Ok(affected)
@@ -108,47 +115,90 @@ impl Session {
     ) -> Result<Vec<Vec<Value>>, Failure> {
         let mut told = Vec::new();
         for (rows, cells) in pieces(cells, bulk.columns.len()) {
-            let sql = format!("{} RETURNING request_id", self.statement(bulk, rows));
-            told.extend(self.rows(&sql, cells.to_vec(), &[Kind::Text]).await?);
+            let width = bulk.columns.len();
+            let sql =
+                format!("{} RETURNING request_id", self.statement(bulk, rows, Used::all(width)));
+            let arguments = arguments(cells, width, Used::all(width))?;
+            let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+            let rows = query.fetch_all(&mut self.connection).await?;
+            for row in &rows {
+                told.push(values(row, &[Kind::Text])?);
+            }
         }
         Ok(told)
     }
 
-    fn statement(&mut self, bulk: &Bulk, rows: usize) -> Arc<str> {
-        let known = self.prepared.iter().find(|it| (it.0, it.1) == (bulk.table, rows));
-        if let Some((_, _, sql)) = known {
+    fn statement(&mut self, bulk: &Bulk, rows: usize, used: Used) -> Arc<str> {
+        let known = self.prepared.iter().find(|it| (it.0, it.1, it.2) == (bulk.table, rows, used));
+        if let Some((_, _, _, sql)) = known {
             return sql.clone();
         }
-        let row = format!("({})", vec!["?"; bulk.columns.len()].join(","));
+        let row = format!("({})", vec!["?"; used.count()].join(","));
         let all = vec![row; rows].join(",");
-        let sql: Arc<str> = format!("{} VALUES {all} {}", bulk.head(), bulk.on_conflict).into();
-        self.prepared.push((bulk.table, rows, sql.clone()));
+        let head = bulk.head(|column| used.has(column));
+        let sql: Arc<str> = format!("{head} VALUES {all} {}", bulk.on_conflict).into();
+        if self.prepared.len() >= STATEMENTS_MAX {
+            self.prepared.clear();
+        }
+        self.prepared.push((bulk.table, rows, used, sql.clone()));
         sql
     }
 }
 
-/// Cuts rows into pieces of a few sizes: powers of two, so that few statements are prepared.
+/// A set of columns, by their places.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Used(u64);
+
+impl Used {
+    fn all(columns: usize) -> Self {
+        assert!(columns < 64, "a bit for each");
+        Self((1 << columns) - 1)
+    }
+
+    fn has(self, column: usize) -> bool {
+        self.0 >> column & 1 == 1
+    }
+
+    fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
+
+/// Those that are not NULL in every row.
+fn used_columns(cells: &[Cell], width: usize) -> Used {
+    let mut used = 0;
+    for row in cells.chunks_exact(width) {
+        for (column, cell) in row.iter().enumerate() {
+            used |= u64::from(*cell != Cell::Null) << column;
+        }
+    }
+    Used(used)
+}
+
+/// Cuts rows into pieces of a few sizes: powers of eight, so that few statements are prepared.
 fn pieces(mut cells: &[Cell], width: usize) -> impl Iterator<Item = (usize, &[Cell])> {
     std::iter::from_fn(move || {
-        let left = cells.len() / width;
-        let rows = 1 << left.min(STORE_ROWS_PER_STATEMENT_MAX).checked_ilog2()?;
+        let left = (cells.len() / width).min(STORE_ROWS_PER_STATEMENT_MAX);
+        let rows = 1 << (left.checked_ilog2()? / 3 * 3);
         let (piece, rest) = cells.split_at(rows * width);
         cells = rest;
         Some((rows, piece))
     })
 }
 
-fn arguments(cells: &[Cell]) -> Result<SqliteArguments, Failure> {
+fn arguments(cells: &[Cell], width: usize, used: Used) -> Result<SqliteArguments, Failure> {
     let mut arguments = SqliteArguments::default();
-    arguments.reserve(cells.len(), 0);
-    for cell in cells {
-        match cell {
-            Cell::Null => arguments.add(None::<i64>),
-            Cell::Int(number) => arguments.add(*number),
-            Cell::Bool(truth) => arguments.add(*truth),
-            Cell::Text(text) => arguments.add(text.clone()),
+    arguments.reserve(cells.len() / width * used.count(), 0);
+    for row in cells.chunks_exact(width) {
+        for (_, cell) in row.iter().enumerate().filter(|(column, _)| used.has(*column)) {
+            match cell {
+                Cell::Null => arguments.add(None::<i64>),
+                Cell::Int(number) => arguments.add(*number),
+                Cell::Bool(truth) => arguments.add(*truth),
+                Cell::Text(text) => arguments.add(text.clone()),
+            }
+            .map_err(sqlx::Error::Encode)?;
         }
-        .map_err(sqlx::Error::Encode)?;
     }
     Ok(arguments)
 }
@@ -167,14 +217,30 @@ fn values(row: &SqliteRow, kinds: &[Kind]) -> Result<Vec<Value>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{control_plane::store::columns::SPEND_LOGS, limits::SQLITE_VALUES_MAX};
+
+    #[test]
+    fn a_statement_has_no_more_values_than_it_may() {
+        assert!(SPEND_LOGS.len() * STORE_ROWS_PER_STATEMENT_MAX <= SQLITE_VALUES_MAX);
+    }
+
+    #[test]
+    fn columns_that_nobody_uses_are_left_out() {
+        let cells =
+            [Cell::Null, Cell::Int(1), Cell::Null, Cell::Null, Cell::Null, Cell::Bool(false)];
+        let used = used_columns(&cells, 3);
+        assert_eq!((0..3).map(|column| used.has(column)).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(used.count(), 2);
+        assert_eq!(used_columns(&[], 3).count(), 0);
+    }
 
     #[test]
     fn rows_are_cut_into_few_sizes() {
-        for rows in [0, 1, 2, 3, 63, 64, 65, 1023, 1024] {
+        for rows in [0, 1, 2, 7, 8, 9, 63, 64, 65, 511, 512, 1023, 1024] {
             let cells = vec![Cell::Null; rows * 3];
             let sizes: Vec<usize> = pieces(&cells, 3).map(|(rows, _)| rows).collect();
             assert_eq!(sizes.iter().sum::<usize>(), rows);
-            assert!(sizes.iter().all(|size| size.is_power_of_two()), "{sizes:?}");
+            assert!(sizes.iter().all(|size| [1, 8, 64, 512].contains(size)), "{sizes:?}");
             assert!(pieces(&cells, 3).all(|(rows, cells)| cells.len() == rows * 3));
         }
     }
