@@ -10,7 +10,7 @@
 //!            ▼       ▼
 //!           net ── sockets, TLS, clock               ══════ I/O starts here; everything below is pure: no .await ══════
 //!            ▼
-//!         boundary                                   Snapshot ↓ (control → data)    Notices ↑ (data → control)
+//!         boundary                                   Snapshot ↓ (control → data)    Ledger, notices, errands ↑
 //!            ▼
 //!          policy                                    auth · route · balance
 //!            ▼
@@ -31,7 +31,10 @@
 //! - **deployment**: one entry of `model_list`: a model id in a region with a credential. **Group**: the
 //!   deployments that share a `model_name`.
 //! - **snapshot**: one immutable generation of everything the data plane knows.
-//! - **fault**: an error shaped as AWS shapes it. **Notice**: what a core tells the operator.
+//! - **fault**: an error shaped as AWS shapes it. **Notice**: what a core tells the operator. **Errand**: a
+//!   page that a core has the control plane make.
+//! - **entry**: one request's account, 256 bytes. **Ledger**: entries in memory-mapped files, one per core.
+//!   **Books**: ledger, store, access log and metrics together.
 //!
 //! # Invariants
 //!
@@ -42,8 +45,10 @@
 //! - No credential, client key or request content reaches a log, an error or a panic message.
 //! - Money is integer pico-dollars. Usage or a price that is not known is unknown, never 0.
 //! - A message that was cut, or a stream whose frames break, never ends cleanly at the client.
-//! - No lock and no heap allocation of ours per request in the steady state on the data plane (rustls 0.23
-//!   makes a vector per record). One system call besides io_uring's: the look at an idle connection that
+//! - Log, metrics and spend are three readers of the same entry, so they cannot disagree. Every request that
+//!   AWS may have seen has exactly one, also after `kill -9`; what found no room is counted as lost.
+//! - No lock and no heap allocation of ours per request in the steady state on the data plane
+//!   (`benches/allocations.rs`; rustls 0.23 makes a vector per record). One system call besides io_uring's: the look at an idle connection that
 //!   is about to be reused, so that bytes nobody asked for never answer a request.
 //!
 //! Deliberately absent: a way to take the upstream host, region or credential from a client; redirects;

@@ -24,7 +24,7 @@ use crate::{
     },
     limits::{HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, WITHHELD_BYTES_MAX},
     net::{clock, runtime::Elapsed, tls::TlsError},
-    units::{PicoUsd, RequestId},
+    units::RequestId,
     wire::http1::{
         emit::{self, ConnectionOptions},
         framing::{self, Framing},
@@ -336,24 +336,14 @@ fn tell_cost(context: &HeadContext<'_>, answer: &mut Answer, tap: &mut Tap, out:
     }
     match price::price(&usage, rate) {
         Cost::Known(bill) if !bill.assumes_5m => {
-            let mut field = [0; COST_FIELD_BYTES_MAX];
-            let length = write_cost(bill.total, &mut field);
-            answer.flow.insert_field(&field[..length], out);
+            answer.flow.insert_field(out, |out| {
+                out.extend_from_slice(b"x-litellm-response-cost: ");
+                bill.total.write(out);
+                out.extend_from_slice(b"\r\n");
+            });
         }
         Cost::Known(_) | Cost::Unknown(_) => {}
     }
-}
-
-/// `x-litellm-response-cost` in full: its name, 21 characters of dollars at most, CRLF.
-const COST_FIELD_BYTES_MAX: usize = 64;
-
-/// The length of what was written.
-fn write_cost(cost: PicoUsd, field: &mut [u8; COST_FIELD_BYTES_MAX]) -> usize {
-    let mut rest = &mut field[..];
-    let line = write!(rest, "x-litellm-response-cost: {cost}\r\n");
-    line.expect("long enough for any amount");
-    let left = rest.len();
-    COST_FIELD_BYTES_MAX - left
 }
 
 /// `x-litellm-overhead-duration-ms`: milliseconds, to the microsecond.

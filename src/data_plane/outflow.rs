@@ -148,11 +148,12 @@ impl Outflow {
     }
 
     /// Puts a field into the head that the batch begins with, and whose blank line is its end.
-    pub fn insert_field(&mut self, field: &[u8], out: &mut Vec<u8>) {
-        let at = self.prefix - b"\r\n".len();
-        out.extend_from_slice(field);
-        out[at..].rotate_right(field.len());
-        self.prefix += field.len();
+    pub fn insert_field(&mut self, out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
+        let (at, end) = (self.prefix - b"\r\n".len(), out.len());
+        append(out);
+        let length = out.len() - end;
+        out[at..].rotate_right(length);
+        self.prefix += length;
     }
 
     /// Upstream closed: the end of content that lasts until then, and of no other.
@@ -352,7 +353,7 @@ mod tests {
             flow.begin(&mut out);
             flow.push(b"hello", &mut out);
             flow.look(&mut Tap::default(), &mut out);
-            flow.insert_field(b"c: d\r\n", &mut out);
+            flow.insert_field(&mut out, |out| out.extend_from_slice(b"c: d\r\n"));
             let from = flow.end(&mut Tap::default(), &mut out);
             let text = str::from_utf8(&out[from..]).unwrap();
             assert!(text.starts_with("HTTP/1.1 200 OK\r\na: b\r\nc: d\r\n\r\n"), "{text:?}");
