@@ -6,7 +6,10 @@ use super::{CONVERSE, CONVERSE_STREAM, Case, INVOKE, STREAM, Seen, built_in, sum
 const LLAMA: &str = "meta.llama3-8b-instruct-v1:0";
 
 pub(super) fn cases() -> Vec<Case> {
-    [places(), profiles(), application_profiles(), own_prices()].into_iter().flatten().collect()
+    [places(), profiles(), application_profiles(), own_prices(), filled_gaps()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// One model in several regions.
@@ -199,6 +202,37 @@ fn own_prices() -> Vec<Case> {
             "ap-south-1/amazon.titan-text-lite-v1",
             [90_000, 110_000],
         ),
+    ]
+}
+
+/// Own prices for what the table has none.
+fn filled_gaps() -> Vec<Case> {
+    vec![
+        Case {
+            what: "own price of 0 for what no answer counts",
+            model: "amazon.titan-embed-image-v1",
+            params: &[("input_cost_per_image", "0")],
+            directives: "input=1000".to_owned(),
+            seen: Seen { input: Some(1_000), ..Seen::default() },
+            rule: format!(
+                "the deployment's own prices, over {}",
+                built_in("amazon.titan-embed-image-v1")
+            ),
+            cost: sum(&[(1_000, 800_000)]),
+            ..Case::default()
+        },
+        Case {
+            what: "own price of 0 for cache writes",
+            model: "amazon.nova-pro-v1:0",
+            info: &[("cache_creation_input_token_cost", "0")],
+            action: CONVERSE,
+            directives: asked(1_000, 5, "; cache_write=900"),
+            // Converse tells the lifetime, Nova's own body does not.
+            seen: Seen { read: Some(0), write_5m: Some(900), write_1h: Some(0), ..text(1_000, 5) },
+            rule: format!("the deployment's own prices, over {}", built_in("amazon.nova-pro-v1:0")),
+            cost: sum(&[(1_000, 800_000), (5, 3_200_000)]),
+            ..Case::default()
+        },
         Case {
             what: "unlisted model with own prices",
             model: "cohere.command-r-v1:0",

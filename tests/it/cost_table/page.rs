@@ -33,7 +33,7 @@ pub(super) fn check(tables: &[(&str, &[Case])]) {
 }
 
 fn table(title: &str, cases: &[Case], to: &mut String) {
-    writeln!(to, "\n### {title}\n").expect("a String takes all");
+    writeln!(to, "### {title}\n").expect("a String takes all");
     let first = if title == "Families" { "family" } else { "what" };
     writeln!(to, "| {first} | model | region | action | seen | rule | cost, USD |")
         .expect("a String takes all");
