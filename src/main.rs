@@ -2,20 +2,18 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand};
-use outcrop::{
-    bedrock::price,
-    control_plane::{
-        bind,
-        config::{self, Environment, Loaded, Problem},
-        spend::{Day, GroupBy, ReportQuery},
-        spend_command::{self, Form},
-        supervisor,
-    },
+use outcrop::control_plane::{
+    bind,
+    config::{self, Environment, Loaded, Problem},
+    prices_command,
+    spend::{Day, GroupBy, ReportQuery},
+    spend_command::{self, Form},
+    supervisor,
 };
 
 #[cfg(feature = "stand-in")]
@@ -46,11 +44,14 @@ enum Mode {
     },
     /// Show what a model's tokens cost, and by which rule
     Prices {
-        /// A model id, a cross-region profile id, or an ARN
+        /// A model id, a cross-region profile id, or an ARN; with --config also a model_name of its
         model: String,
-        /// The region that requests go to
-        #[arg(long, default_value = "us-east-1")]
-        region: String,
+        /// The region that requests go to [default: us-east-1; of a model_name: every deployment's]
+        #[arg(long)]
+        region: Option<String>,
+        /// The configuration file (LiteLLM's config.yaml), whose own prices and outcrop.prices then count
+        #[arg(long, short)]
+        config: Option<PathBuf>,
     },
     /// Show what was spent: read from the store, whether the proxy runs or not
     Spend(Spend),
@@ -114,7 +115,9 @@ fn main() -> ExitCode {
     match command.subcommand {
         None => serve(&command.serve),
         Some(Mode::Check { config }) => check(&config),
-        Some(Mode::Prices { model, region }) => prices(&model, &region),
+        Some(Mode::Prices { model, region, config }) => {
+            prices(&model, region.as_deref(), config.as_deref())
+        }
         Some(Mode::Spend(flags)) => spend(&flags),
         #[cfg(feature = "stand-in")]
         Some(Mode::Demo(arguments)) => told(demo::run(&arguments, say)),
@@ -125,7 +128,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn check(path: &std::path::Path) -> ExitCode {
+fn check(path: &Path) -> ExitCode {
     match load(path) {
         Ok(loaded) => {
             let mut text = String::new();
@@ -138,13 +141,16 @@ fn check(path: &std::path::Path) -> ExitCode {
     }
 }
 
-fn prices(model: &str, region: &str) -> ExitCode {
-    let overrides = price::Overrides::default();
-    let question =
-        price::Question { model, region, base_model: None, overrides: &overrides, map: None };
-    let explanation = price::explain(&question);
-    let _ = writeln!(io::stdout(), "{explanation}");
-    if explanation.priced.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn prices(model: &str, region: Option<&str>, config: Option<&Path>) -> ExitCode {
+    let loaded = match config.map(load).transpose() {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let settings = loaded.as_ref().map(|loaded| &loaded.settings);
+    let answer = prices_command::run(settings, model, region);
+    // A closed pipe (`| head`) is no failure of the look-up.
+    let _ = io::stdout().write_all(answer.text.as_bytes());
+    if answer.is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn spend(flags: &Spend) -> ExitCode {
@@ -171,7 +177,7 @@ fn spend(flags: &Spend) -> ExitCode {
     }
 }
 
-fn load(path: &std::path::Path) -> Result<Loaded, ExitCode> {
+fn load(path: &Path) -> Result<Loaded, ExitCode> {
     config::load(path, &Environment::of_process()).map_err(|problems| {
         say_all(&problems);
         say("the configuration holds errors; nothing was started");

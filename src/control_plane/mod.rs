@@ -11,6 +11,7 @@ pub mod control;
 pub mod metrics;
 pub mod names;
 pub mod prepare;
+pub mod prices_command;
 pub mod resolver;
 pub mod spend;
 pub mod spend_command;

@@ -98,8 +98,9 @@ fn deployment(
     );
     deployment.rate = settings.price.as_ref().ok().map(|priced| Box::new(priced.rate));
     if deployment.family == Family::Unknown {
-        // An application profile does not say its model; what it is priced as does.
+        // An application profile does not say its model; what it is priced as does, or base_model.
         let key = settings.price.as_ref().ok().and_then(|priced| priced.rule.key.as_deref());
+        let key = key.or(settings.base_model.as_deref());
         deployment.family = key.map_or(Family::Unknown, |key| {
             Family::of(key.rsplit_once('/').map_or(key, |(_region, id)| id))
         });

@@ -168,6 +168,9 @@ impl Account {
                 _ if entry.status >= 400 => (Charge::Known(PicoUsd(0)), false, false),
                 None => (Charge::Unknown(UnknownCost::NoRate), false, false),
                 Some(cost @ Cost::Known(bill)) => (cost.into(), bill.is_long, bill.assumes_5m),
+                Some(Cost::Unknown(_)) if reading.usage.is_silent() => {
+                    (Charge::Unknown(UnknownCost::NoUsage), false, false)
+                }
                 Some(cost @ Cost::Unknown(_)) => (cost.into(), false, false),
             };
         entry.charge = charge;

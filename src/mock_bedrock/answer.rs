@@ -13,6 +13,8 @@ use std::rc::Rc;
 
 /// Text deltas of an answer unless asked otherwise.
 pub const DELTAS_DEFAULT: usize = 8;
+/// Images of an answer, or results of a rerank, unless asked otherwise.
+const PIECES_DEFAULT: usize = 1;
 /// A thread keeps this many bytes of prepared answers. Hit: they are made anew.
 const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// JSON-safe; one of them is longer in bytes than in characters.
@@ -44,6 +46,7 @@ struct Key {
     operation: Operation,
     family: Family,
     usage: Usage,
+    tier: Option<&'static str>,
     frame_bytes: Option<usize>,
     answer_bytes: Option<usize>,
 }
@@ -66,25 +69,33 @@ impl Answers {
         let validation = |message| AwsError::bedrock(400, "ValidationException", message);
         let family = Family::of(model_id)
             .ok_or_else(|| validation("The provided model identifier is invalid."))?;
-        if family.embeds() && operation.is_converse() {
+        if !family.converses() && operation.is_converse() {
             return Err(validation(
                 "This action doesn't support the model that you provided. Try again with a supported text or chat model.",
             ));
         }
-        if family.embeds() && operation.is_stream() {
+        if !family.streams() && operation.is_stream() {
             return Err(validation("The model is unsupported for streaming."));
         }
         let (length, sha256) = content;
-        let deltas = if family.embeds() { 0 } else { asked.frames.unwrap_or(DELTAS_DEFAULT) };
-        let mut usage =
-            Usage { input: length.div_ceil(4), output: deltas as u64, ..Usage::default() };
+        let deltas = if family.speaks() { asked.frames.unwrap_or(DELTAS_DEFAULT) } else { 0 };
+        let input = asked.input.unwrap_or(length.div_ceil(4));
+        let mut usage = Usage { input, output: deltas as u64, ..Usage::default() };
+        usage.told_input = asked.told_input;
         if family.caches() {
             (usage.cache_read, usage.cache_write) = (asked.cache_read, asked.cache_write);
+            (usage.cache_write_1h, usage.unsplit) = (asked.cache_write_1h, asked.unsplit);
         }
+        usage.pieces = match family {
+            Family::Rerank => asked.results.unwrap_or(PIECES_DEFAULT),
+            Family::Canvas | Family::Stability => asked.images.unwrap_or(PIECES_DEFAULT),
+            _ => 0,
+        };
         let key = Key {
             operation,
             family,
             usage,
+            tier: asked.tier,
             frame_bytes: asked.frame_bytes,
             answer_bytes: asked.answer_bytes,
         };
@@ -117,8 +128,15 @@ impl Answers {
 
 fn make(key: &Key, echo: Option<&str>) -> Answer {
     let deltas = deltas(key);
-    let saying = Saying { deltas: &deltas, usage: key.usage, caches: key.family.caches() };
+    let caches = key.family.caches();
+    let saying = Saying { deltas: &deltas, usage: key.usage, caches, tier: key.tier };
     let mut fields = HeaderMap::new();
+    if let Some(tier) = key.tier
+        && !key.operation.is_converse()
+    {
+        let name = HeaderName::from_static("x-amzn-bedrock-service-tier");
+        fields.insert(name, HeaderValue::from_static(tier));
+    }
     if key.operation.is_stream() {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
         if key.operation == Operation::InvokeModelWithResponseStream {
@@ -160,8 +178,11 @@ fn count_fields(fields: &mut HeaderMap, family: Family, usage: Usage) {
         fields.insert(HeaderName::from_static(name), HeaderValue::from(count));
     };
     put("x-amzn-bedrock-invocation-latency", INVOCATION_LATENCY_MS);
+    if !family.counts_tokens() {
+        return;
+    }
     put("x-amzn-bedrock-input-token-count", usage.input);
-    if !family.embeds() {
+    if family.speaks() {
         put("x-amzn-bedrock-output-token-count", usage.output);
     }
     if family.caches() {

@@ -10,7 +10,11 @@
 //! frame_gap_ms=N first_frame_gap_ms=N frames_per_write=N   pace; gate = each frame waits for release
 //! answer_bytes=N framing=length|chunked|close   content of exactly N bytes, and how its end is told
 //! echo=sha256                    the answer tells the SHA-256 of the content received
+//! input=N told_input=N           input tokens; what the body tells of them, if that is to differ
 //! cache_read=N cache_write=N     cached tokens in the usage
+//! cache_write_1h=N unsplit       how many of the latter for an hour; nobody says for how long
+//! tier=default|flex|priority|reserved   the service tier that the answer names
+//! images=N results=N             images in an answer; results of a rerank
 //! close=accept|before_head|in_head|in_content|idle|after_frames:K   and reset=… likewise, with RST
 //! stall=head|frames:K            then nothing, with the connection open
 //! exception=first|mid[:TYPE]     an exception frame first, or after half of the frames
@@ -78,8 +82,15 @@ pub struct Directives {
     pub answer_bytes: Option<usize>,
     pub framing: Framing,
     pub echo: bool,
+    pub input: Option<u64>,
+    pub told_input: Option<u64>,
     pub cache_read: u64,
     pub cache_write: u64,
+    pub cache_write_1h: u64,
+    pub unsplit: bool,
+    pub tier: Option<&'static str>,
+    pub images: Option<usize>,
+    pub results: Option<usize>,
     pub cut: Option<(Place, Ending)>,
     pub exception: Option<(Moment, String)>,
     pub bad_crc: Option<usize>,
@@ -104,6 +115,8 @@ impl std::error::Error for DirectiveError {}
 
 /// Frames, content and other sizes asked for are at most this: a test's typing error must not fill memory.
 const SIZE_MAX: usize = 256 * 1024 * 1024;
+/// AWS's words in `X-Amzn-Bedrock-Service-Tier`.
+const TIERS: [&str; 4] = ["default", "flex", "priority", "reserved"];
 
 impl Directives {
     /// `text` alone.
@@ -144,8 +157,17 @@ impl Directives {
             "answer_bytes" => self.answer_bytes = Some(size()?),
             "framing" => self.framing = framing(value)?,
             "echo" => self.echo = (value == "sha256").then_some(true)?,
+            "input" => self.input = Some(value.parse().ok()?),
+            "told_input" => self.told_input = Some(value.parse().ok()?),
             "cache_read" => self.cache_read = value.parse().ok()?,
             "cache_write" => self.cache_write = value.parse().ok()?,
+            "cache_write_1h" => self.cache_write_1h = value.parse().ok()?,
+            "unsplit" => self.unsplit = true,
+            "tier" => {
+                self.tier = Some(TIERS.into_iter().find(|tier| *tier == value)?);
+            }
+            "images" => self.images = Some(size()?),
+            "results" => self.results = Some(size()?),
             "close" => self.cut = Some((place(value)?, Ending::Close)),
             "reset" => self.cut = Some((place(value)?, Ending::Reset)),
             "stall" if value == "head" => self.cut = Some((Place::BeforeHead, Ending::Stall)),
@@ -229,6 +251,7 @@ mod tests {
             "status=200",
             "stall=frames",
             "echo=md5",
+            "tier=free",
         ] {
             assert_eq!(Directives::parse(wrong), Err(DirectiveError(wrong.to_owned())));
         }

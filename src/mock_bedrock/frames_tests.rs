@@ -14,8 +14,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 fn sample(operation: Operation) -> Vec<Bytes> {
     let deltas = ["a ".to_owned(), "b".to_owned()];
-    let usage = Usage { input: 3, output: 2, cache_read: 5, cache_write: 7 };
-    encode(operation, Family::Claude, &Saying { deltas: &deltas, usage, caches: true }, None)
+    let usage = Usage { input: 3, output: 2, cache_read: 5, cache_write: 7, ..Usage::default() };
+    encode(
+        operation,
+        Family::Claude,
+        &Saying { deltas: &deltas, usage, caches: true, tier: None },
+        None,
+    )
 }
 
 #[test]

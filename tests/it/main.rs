@@ -13,6 +13,7 @@
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
+//!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`store`]: what was spent, in SQLite and in PostgreSQL: counted once, whatever fails; `outcrop spend`.
 //!   - [`admin_pages`]: what the control plane answers through a core: metrics, spend, prices.
@@ -35,6 +36,8 @@ mod clients;
 mod content;
 #[cfg(feature = "stand-in")]
 mod cost;
+#[cfg(feature = "stand-in")]
+mod cost_table;
 #[cfg(feature = "stand-in")]
 mod cuts;
 #[cfg(feature = "stand-in")]

@@ -6,7 +6,7 @@ use std::{
     fmt::Write as _,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -72,7 +72,8 @@ pub struct Deployment {
     endpoint: String,
     /// Further lines of `litellm_params`.
     params: String,
-    id: Option<String>,
+    /// Lines of `model_info`.
+    info: String,
 }
 
 impl Deployment {
@@ -80,7 +81,8 @@ impl Deployment {
     pub fn to(address: SocketAddr) -> Self {
         let endpoint = format!("https://localhost:{}", address.port());
         let (name, model) = ("claude".to_owned(), format!("bedrock/{MODEL}"));
-        Self { name, model, at: address, endpoint, params: String::new(), id: None }
+        Self { name, model, at: address, endpoint, params: String::new(), info: String::new() }
+            .param("aws_region_name", "us-east-1")
             .param("aws_access_key_id", "AKIAOUTCROPSTANDIN00")
             .param("aws_secret_access_key", "outcrop-stand-in-secret")
     }
@@ -107,7 +109,13 @@ impl Deployment {
 
     /// With `model_info.id`.
     pub fn with_id(self, id: &str) -> Self {
-        Self { id: Some(id.to_owned()), ..self }
+        self.info("id", id)
+    }
+
+    /// With `model_info.key: value`, which is not there yet.
+    pub fn info(mut self, key: &str, value: &str) -> Self {
+        writeln!(self.info, "      {key}: \"{value}\"").expect("a String takes all");
+        self
     }
 
     /// With a base path.
@@ -132,14 +140,11 @@ impl Deployment {
     }
 
     fn yaml(&self) -> String {
-        let Self { name, model, endpoint, params, id, .. } = self;
-        let id = id
-            .as_ref()
-            .map(|id| format!("    model_info:\n      id: \"{id}\"\n"))
-            .unwrap_or_default();
+        let Self { name, model, endpoint, params, info, .. } = self;
+        let head = if info.is_empty() { "" } else { "    model_info:\n" };
         format!(
             "  - model_name: \"{name}\"\n    litellm_params:\n      model: \"{model}\"\n      \
-             aws_region_name: us-east-1\n      aws_bedrock_runtime_endpoint: \"{endpoint}\"\n{params}{id}"
+             aws_bedrock_runtime_endpoint: \"{endpoint}\"\n{params}{head}{info}"
         )
     }
 }
@@ -195,12 +200,16 @@ impl Proxy {
         deployments: &[Deployment],
         general: &str,
     ) -> Self {
-        let config = config_file(driver, deployments, general);
+        Self::of_file(&config_file(driver, deployments, general), ca)
+    }
+
+    /// As [`config_file`] made it; the file is removed.
+    pub fn of_file(config: &Path, ca: Option<&PathBuf>) -> Self {
         let ca = ca.map(|path| ("SSL_CERT_FILE", path.to_str().expect("a UTF-8 path")));
-        let loaded = config::load(&config, &Environment::from_pairs(ca));
+        let loaded = config::load(config, &Environment::from_pairs(ca));
         let loaded = loaded.expect("a configuration without errors");
         assert!(loaded.warnings.is_empty(), "{:#?}", loaded.warnings);
-        std::fs::remove_file(&config).expect("a file of ours");
+        std::fs::remove_file(config).expect("a file of ours");
         let bind = Bind { address: ([127, 0, 0, 1], 0).into(), reason: None };
         let running = supervisor::start(&loaded.settings, &bind, 1);
         let data_dir = loaded.settings.accounting.data_dir;

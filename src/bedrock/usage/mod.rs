@@ -172,6 +172,13 @@ impl Usage {
         self.told.is_some()
     }
 
+    /// Whether nothing at all was told of what was used.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let counted = Self { service_tier: None, partial: false, ..*self };
+        counted == Self::default()
+    }
+
     /// All that went in: input, cache reads and cache writes. Decides on long-context prices.
     #[must_use]
     pub fn input_total(&self) -> Tokens {

@@ -119,12 +119,15 @@ fn draft(
     let (id, id_place) = id.ok()?.unwrap_or_else(|| (String::new(), entry.place.clone()));
     let Chosen { id: bedrock_model_id, named, .. } = chosen?;
     let asked = price::Asked { model: &bedrock_model_id, named: named.as_deref(), region: &region };
-    let price = price::choose((params, info), &asked, prices, problems);
+    let price::Chosen { price, own_prices, base_model } =
+        price::choose((params, info), &asked, prices, problems);
     let deployment = Deployment {
         model_name: model_name?,
         id,
         bedrock_model_id,
         price,
+        own_prices,
+        base_model,
         region,
         endpoint,
         credential,

@@ -53,7 +53,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Vec<Proble
     load_by(path, environment, &|path| fs::read(path))
 }
 
-fn load_by(
+/// [`load`] by another way to read files.
+pub(super) fn load_by(
     path: &Path,
     environment: &Environment,
     read_file: include::ReadFile<'_>,

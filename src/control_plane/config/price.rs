@@ -39,13 +39,20 @@ pub(super) struct Asked<'a> {
     pub(super) region: &'a str,
 }
 
+/// What one entry says of its price, and what comes of that.
+pub(super) struct Chosen {
+    pub(super) price: Result<Priced, NoRate>,
+    pub(super) own_prices: Overrides,
+    pub(super) base_model: Option<String>,
+}
+
 /// The price of one entry. Warns where nobody but the operator can know it.
 pub(super) fn choose(
     (params, info): (&Node, Option<&Node>),
     asked: &Asked<'_>,
     map: Option<&PriceMap>,
     problems: &mut Problems,
-) -> Result<Priced, NoRate> {
+) -> Chosen {
     let mut overrides = Overrides::default();
     // `model_info` is read last, and wins: LiteLLM merges it over the map's entry.
     for node in [Some(params), info].into_iter().flatten() {
@@ -58,21 +65,23 @@ pub(super) fn choose(
     }
     let base_model = info.and_then(|info| info.get("base_model"));
     let base_model = base_model.and_then(|node| node.line_of_text(problems));
+    let is_based = base_model.is_some();
+    let base_model = base_model.or_else(|| asked.named.map(str::to_owned));
     let question = Question {
         model: asked.model,
         region: asked.region,
-        base_model: base_model.as_deref().or(asked.named),
+        base_model: base_model.as_deref(),
         overrides: &overrides,
         map,
     };
     let priced = lookup(&question);
     let is_worth_a_word = match &priced {
         Ok(_) | Err(NoRate::NotListed) => false,
-        Err(NoRate::BaseModelNotListed) => base_model.is_some(),
+        Err(NoRate::BaseModelNotListed) => is_based,
         Err(_) => true,
     };
     if let (true, Err(reason)) = (is_worth_a_word, &priced) {
         problems.warning(&params.place, format!("its cost cannot be told: {reason}"));
     }
-    priced
+    Chosen { price: priced, own_prices: overrides, base_model }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
-use crate::bedrock::price::{NoRate, PriceMap, Priced};
+use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
 use crate::boundary::snapshot::Credential;
 use crate::secret::Secret;
 
@@ -145,6 +145,10 @@ pub struct Deployment {
     pub bedrock_model_id: String,
     /// What its tokens cost, or why nobody knows.
     pub price: Result<Priced, NoRate>,
+    /// Prices of its own, of `litellm_params` and `model_info`.
+    pub own_prices: Overrides,
+    /// `model_info.base_model`, else what `model` says where `model_id` says something else.
+    pub base_model: Option<String>,
     /// The region that signatures name.
     pub region: String,
     /// Where requests go.
@@ -159,6 +163,20 @@ pub struct Deployment {
     pub line: usize,
     /// The file that holds the entry.
     pub file: PathBuf,
+}
+
+impl Deployment {
+    /// What its price is looked up by.
+    #[must_use]
+    pub fn price_question<'a>(&'a self, map: Option<&'a PriceMap>) -> Question<'a> {
+        Question {
+            model: &self.bedrock_model_id,
+            region: &self.region,
+            base_model: self.base_model.as_deref(),
+            overrides: &self.own_prices,
+            map,
+        }
+    }
 }
 
 /// Where an upstream listens.

@@ -1,13 +1,22 @@
-//! Jamba: OpenAI-like, usage cumulative on every event, metrics as an event of their own.
+//! AI21. Jamba: OpenAI-like, usage cumulative on every event, metrics as an event of their own.
+//! Jurassic-2: no usage in the body, and no streams.
 
 use super::Saying;
 
 fn usage(saying: &Saying<'_>, output: u64) -> String {
-    let (input, total) = (saying.usage.input, saying.usage.input + output);
+    let (input, total) = (saying.usage.told(), saying.usage.told() + output);
     format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}}}"#)
 }
 
-/// InvokeModel's content.
+/// Jurassic-2's InvokeModel content; `tokens` lists the text's parts and counts nothing.
+pub fn jurassic(saying: &Saying<'_>) -> String {
+    let text = saying.text();
+    format!(
+        r#"{{"id":1234,"prompt":{{"text":"hello","tokens":[]}},"completions":[{{"data":{{"text":"{text}","tokens":[]}},"finishReason":{{"reason":"endoftext"}}}}]}}"#
+    )
+}
+
+/// Jamba's InvokeModel content.
 pub fn whole(saying: &Saying<'_>) -> String {
     let (text, usage) = (saying.text(), usage(saying, saying.usage.output));
     format!(
@@ -15,7 +24,7 @@ pub fn whole(saying: &Saying<'_>) -> String {
     )
 }
 
-/// The stream: 3 events more than deltas.
+/// Jamba's stream: 3 events more than deltas.
 pub fn events(saying: &Saying<'_>) -> Vec<String> {
     let event = |delta: &str, finish: &str, output| {
         let usage = usage(saying, output);

@@ -6,7 +6,10 @@ fn nova_usage(saying: &Saying<'_>) -> String {
     let (usage, total) = (saying.usage, saying.usage.total());
     format!(
         r#"{{"inputTokens":{},"outputTokens":{},"totalTokens":{total},"cacheReadInputTokenCount":{},"cacheWriteInputTokenCount":{}}}"#,
-        usage.input, usage.output, usage.cache_read, usage.cache_write
+        usage.told(),
+        usage.output,
+        usage.cache_read,
+        usage.cache_write
     )
 }
 
@@ -35,7 +38,7 @@ pub fn nova_events(saying: &Saying<'_>) -> Vec<String> {
 
 /// Titan text's InvokeModel content.
 pub fn titan_whole(saying: &Saying<'_>) -> String {
-    let (text, input, output) = (saying.text(), saying.usage.input, saying.usage.output);
+    let (text, input, output) = (saying.text(), saying.usage.told(), saying.usage.output);
     format!(
         r#"{{"inputTextTokenCount":{input},"results":[{{"tokenCount":{output},"outputText":"{text}","completionReason":"FINISH"}}]}}"#
     )
@@ -45,7 +48,7 @@ pub fn titan_whole(saying: &Saying<'_>) -> String {
 pub fn titan_events(saying: &Saying<'_>) -> Vec<String> {
     let last = saying.deltas.len().saturating_sub(1);
     let event = |(index, text): (usize, &String)| {
-        let input = if index == 0 { saying.usage.input.to_string() } else { "null".to_owned() };
+        let input = if index == 0 { saying.usage.told().to_string() } else { "null".to_owned() };
         if index < last {
             return format!(
                 r#"{{"outputText":"{text}","index":{index},"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":{input}}}"#
@@ -61,6 +64,6 @@ pub fn titan_events(saying: &Saying<'_>) -> Vec<String> {
 
 /// Titan embedding's InvokeModel content.
 pub fn titan_embedding(saying: &Saying<'_>) -> String {
-    let input = saying.usage.input;
+    let input = saying.usage.told();
     format!(r#"{{"embedding":[0.015625,-0.25,0.5,0.125],"inputTextTokenCount":{input}}}"#)
 }

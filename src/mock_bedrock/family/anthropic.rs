@@ -5,9 +5,14 @@ use super::Saying;
 
 fn usage(saying: &Saying<'_>, output: u64) -> String {
     let (input, read, write) =
-        (saying.usage.input, saying.usage.cache_read, saying.usage.cache_write);
+        (saying.usage.told(), saying.usage.cache_read, saying.usage.cache_write);
+    let split = saying.usage.split().map_or(String::new(), |[short, long]| {
+        format!(
+            r#""cache_creation":{{"ephemeral_5m_input_tokens":{short},"ephemeral_1h_input_tokens":{long}}},"#
+        )
+    });
     format!(
-        r#"{{"input_tokens":{input},"cache_creation_input_tokens":{write},"cache_read_input_tokens":{read},"cache_creation":{{"ephemeral_5m_input_tokens":{write},"ephemeral_1h_input_tokens":0}},"output_tokens":{output}}}"#
+        r#"{{"input_tokens":{input},"cache_creation_input_tokens":{write},"cache_read_input_tokens":{read},{split}"output_tokens":{output}}}"#
     )
 }
 

@@ -1,4 +1,5 @@
-//! Cohere: Command R (counts only on `stream-end` and in headers) and Embed (input count in a header).
+//! Cohere: Command R (counts only on `stream-end` and in headers), Command (in headers and metrics alone),
+//! Embed (input count in a header), Rerank, Amazon's too (no count at all: its results).
 
 use super::Saying;
 
@@ -26,6 +27,30 @@ pub fn events(saying: &Saying<'_>) -> Vec<String> {
         r#"{{"is_finished":true,"event_type":"stream-end","response":{{"response_id":"stand-in","text":"{text}","generation_id":"stand-in","finish_reason":"COMPLETE","meta":{{"api_version":{{"version":"1"}},"billed_units":{{"input_tokens":{input},"output_tokens":{output}}},"tokens":{{"input_tokens":{tokens},"output_tokens":{output}}}}}}},"finish_reason":"COMPLETE",{metrics}}}"#
     ));
     events
+}
+
+fn generations(saying: &Saying<'_>) -> String {
+    let text = saying.text();
+    format!(
+        r#""generations":[{{"finish_reason":"COMPLETE","id":"stand-in","text":"{text}"}}],"id":"stand-in","prompt":"hello""#
+    )
+}
+
+/// Command's InvokeModel content.
+pub fn command(saying: &Saying<'_>) -> String {
+    format!("{{{}}}", generations(saying))
+}
+
+/// Command's stream: one event.
+pub fn command_events(saying: &Saying<'_>) -> Vec<String> {
+    vec![format!("{{{},{}}}", generations(saying), saying.metrics())]
+}
+
+/// A rerank's InvokeModel content.
+pub fn rerank(saying: &Saying<'_>) -> String {
+    let result = |index| format!(r#"{{"index":{index},"relevance_score":0.125}}"#);
+    let results: Vec<String> = (0..saying.usage.pieces).map(result).collect();
+    format!(r#"{{"results":[{}]}}"#, results.join(","))
 }
 
 /// Embed's InvokeModel content.

@@ -4,11 +4,12 @@ use super::{INVOCATION_LATENCY_MS, Saying, Usage};
 
 /// Usage with the undocumented twins that live answers carry (guide §3.3). The total includes cache.
 fn usage(saying: &Saying<'_>) -> String {
-    let Usage { input, output, cache_read, cache_write } = saying.usage;
-    let total = saying.usage.total();
+    let Usage { output, cache_read, cache_write, .. } = saying.usage;
+    let (input, total) = (saying.usage.told(), saying.usage.total());
+    let details = details(saying.usage);
     let cache = if saying.caches {
         format!(
-            r#""cacheReadInputTokenCount":{cache_read},"cacheReadInputTokens":{cache_read},"cacheWriteInputTokenCount":{cache_write},"cacheWriteInputTokens":{cache_write},"#
+            r#"{details}"cacheReadInputTokenCount":{cache_read},"cacheReadInputTokens":{cache_read},"cacheWriteInputTokenCount":{cache_write},"cacheWriteInputTokens":{cache_write},"#
         )
     } else {
         String::new()
@@ -18,11 +19,29 @@ fn usage(saying: &Saying<'_>) -> String {
     )
 }
 
+/// `cacheDetails`: one entry per lifetime that was written with; absent if nothing was.
+fn details(usage: Usage) -> String {
+    let written = usage.split().into_iter().flatten().zip(["5m", "1h"]);
+    let details: Vec<String> = written
+        .filter(|(tokens, _)| *tokens > 0)
+        .map(|(tokens, ttl)| format!(r#"{{"inputTokens":{tokens},"ttl":"{ttl}"}}"#))
+        .collect();
+    if details.is_empty() {
+        return String::new();
+    }
+    format!(r#""cacheDetails":[{}],"#, details.join(","))
+}
+
+/// `serviceTier`, where one is named.
+fn tier(saying: &Saying<'_>) -> String {
+    saying.tier.map_or(String::new(), |tier| format!(r#""serviceTier":{{"type":"{tier}"}},"#))
+}
+
 /// Converse's content.
 pub fn whole(saying: &Saying<'_>) -> String {
-    let (text, usage) = (saying.text(), usage(saying));
+    let (text, tier, usage) = (saying.text(), tier(saying), usage(saying));
     format!(
-        r#"{{"metrics":{{"latencyMs":{INVOCATION_LATENCY_MS}}},"output":{{"message":{{"content":[{{"text":"{text}"}}],"role":"assistant"}}}},"stopReason":"end_turn","usage":{usage}}}"#
+        r#"{{"metrics":{{"latencyMs":{INVOCATION_LATENCY_MS}}},"output":{{"message":{{"content":[{{"text":"{text}"}}],"role":"assistant"}}}},{tier}"stopReason":"end_turn","usage":{usage}}}"#
     )
 }
 
@@ -37,6 +56,6 @@ pub fn events(saying: &Saying<'_>) -> Vec<(&'static str, String, String)> {
     events.push(("contentBlockStop", r#"{"contentBlockIndex":0,"#.to_owned(), "}".to_owned()));
     events.push(("messageStop", "{".to_owned(), r#","stopReason":"end_turn"}"#.to_owned()));
     let head = format!(r#"{{"metrics":{{"latencyMs":{INVOCATION_LATENCY_MS}}},"#);
-    events.push(("metadata", head, format!(r#","usage":{}}}"#, usage(saying))));
+    events.push(("metadata", head, format!(r#",{}"usage":{}}}"#, tier(saying), usage(saying))));
     events
 }

@@ -10,7 +10,7 @@ pub fn whole(saying: &Saying<'_>) -> String {
 
 /// The stream: one event more than deltas.
 pub fn events(saying: &Saying<'_>) -> Vec<String> {
-    let input = saying.usage.input;
+    let input = saying.usage.told();
     let event = |(index, text): (usize, &String)| {
         let output = index + 1;
         format!(

@@ -4,7 +4,7 @@ use super::Saying;
 
 /// InvokeModel's content.
 pub fn whole(saying: &Saying<'_>) -> String {
-    let (text, input, output) = (saying.text(), saying.usage.input, saying.usage.output);
+    let (text, input, output) = (saying.text(), saying.usage.told(), saying.usage.output);
     format!(
         r#"{{"generation":"{text}","prompt_token_count":{input},"generation_token_count":{output},"stop_reason":"stop"}}"#
     )
@@ -13,7 +13,7 @@ pub fn whole(saying: &Saying<'_>) -> String {
 /// The stream: one event more than deltas.
 pub fn events(saying: &Saying<'_>) -> Vec<String> {
     let event = |(index, text): (usize, &String)| {
-        let input = if index == 0 { saying.usage.input.to_string() } else { "null".to_owned() };
+        let input = if index == 0 { saying.usage.told().to_string() } else { "null".to_owned() };
         let output = index + 1;
         format!(
             r#"{{"generation":"{text}","prompt_token_count":{input},"generation_token_count":{output},"stop_reason":null}}"#

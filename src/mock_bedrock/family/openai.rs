@@ -3,7 +3,7 @@
 use super::Saying;
 
 fn usage(saying: &Saying<'_>) -> String {
-    let (input, output) = (saying.usage.input, saying.usage.output);
+    let (input, output) = (saying.usage.told(), saying.usage.output);
     let total = input + output;
     format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}}}"#)
 }

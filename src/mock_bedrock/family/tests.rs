@@ -6,8 +6,8 @@ use serde_json::Value;
 fn check(model_id: &str, family: Family, counts: [&str; 2], extra_events: usize) {
     assert_eq!(Family::of(model_id), Some(family), "{model_id}");
     let deltas = ["one ".to_owned(), "two ".to_owned(), "three".to_owned()];
-    let usage = Usage { input: 11, output: 3, cache_read: 5, cache_write: 7 };
-    let saying = Saying { deltas: &deltas, usage, caches: family.caches() };
+    let usage = Usage { input: 11, output: 3, cache_read: 5, cache_write: 7, ..Usage::default() };
+    let saying = Saying { deltas: &deltas, usage, caches: family.caches(), tier: None };
     let content: Value = serde_json::from_str(&whole(family, &saying)).expect(model_id);
     for (pointer, expected) in
         counts.into_iter().zip([11, 3]).filter(|(pointer, _)| !pointer.is_empty())
@@ -18,12 +18,13 @@ fn check(model_id: &str, family: Family, counts: [&str; 2], extra_events: usize)
             "{model_id} {pointer}"
         );
     }
-    assert_eq!(content.to_string().contains("one two three"), !family.embeds(), "{model_id}");
+    assert_eq!(content.to_string().contains("one two three"), family.speaks(), "{model_id}");
     let events = events(family, &saying);
-    if family.embeds() {
+    if !family.streams() {
         return assert!(events.is_empty());
     }
-    assert_eq!(events.len(), deltas.len() + extra_events, "{model_id}");
+    let expected = if family == Family::Command { 1 } else { deltas.len() + extra_events };
+    assert_eq!(events.len(), expected, "{model_id}");
     let parsed: Vec<Value> =
         events.iter().map(|event| serde_json::from_str(event).expect(event)).collect();
     let (last, others) = parsed.split_last().unwrap();
@@ -61,6 +62,14 @@ fn each_family_has_its_shape() {
     check("amazon.titan-embed-text-v2:0", TitanEmbed, ["/inputTextTokenCount", ""], 0);
     check("cohere.command-r-plus-v1:0", CommandR, ["", ""], 2);
     check("cohere.embed-english-v3", CohereEmbed, ["", ""], 0);
+    check("cohere.command-text-v14", Command, ["", ""], 0);
+    check("cohere.rerank-v3-5:0", Rerank, ["", ""], 0);
+    check("amazon.rerank-v1:0", Rerank, ["", ""], 0);
+    check("ai21.j2-mid-v1", J2, ["", ""], 0);
+    check("us.amazon.nova-canvas-v1:0", Canvas, ["", ""], 0);
+    check("amazon.titan-image-generator-v1", Canvas, ["", ""], 0);
+    check("stability.sd3-large-v1:0", Stability, ["", ""], 0);
+    check("us.twelvelabs.pegasus-1-2-v1:0", Pegasus, ["", ""], 1);
     check("mistral.mistral-large-2402-v1:0", Mistral, ["", ""], 1);
     check(
         "ai21.jamba-1-5-large-v1:0",
@@ -79,6 +88,30 @@ fn each_family_has_its_shape() {
 }
 
 #[test]
+fn what_a_body_tells_may_differ_from_what_is_billed() {
+    let usage = Usage { input: 7, told_input: Some(73), cache_write: 9, ..Usage::default() };
+    let usage = Usage { cache_write_1h: 4, pieces: 2, ..usage };
+    let deltas = ["one".to_owned()];
+    let saying = Saying { deltas: &deltas, usage, caches: true, tier: Some("flex") };
+    let json = |text: String| serde_json::from_str::<Value>(&text).expect(&text);
+    let claude = json(whole(Family::Claude, &saying));
+    assert_eq!(claude["usage"]["input_tokens"], 73);
+    assert_eq!(claude["usage"]["cache_creation"]["ephemeral_5m_input_tokens"], 5);
+    assert_eq!(claude["usage"]["cache_creation"]["ephemeral_1h_input_tokens"], 4);
+    assert!(saying.metrics().contains(r#""inputTokenCount":7,"#));
+    let converse = json(converse::whole(&saying));
+    assert_eq!(converse["serviceTier"]["type"], "flex");
+    assert_eq!(converse["usage"]["cacheDetails"][1]["ttl"], "1h");
+    assert_eq!(converse["usage"]["cacheDetails"][1]["inputTokens"], 4);
+    for family in [Family::Canvas, Family::Stability] {
+        assert_eq!(json(whole(family, &saying))["images"].as_array().map(Vec::len), Some(2));
+    }
+    let silent = Saying { usage: Usage { unsplit: true, ..usage }, ..saying };
+    assert!(!whole(Family::Claude, &silent).contains("ephemeral"));
+    assert!(!converse::whole(&silent).contains("cacheDetails"));
+}
+
+#[test]
 fn arns_are_judged_by_their_tail() {
     let profile =
         |tail: &str| format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/{tail}");
@@ -91,7 +124,8 @@ fn arns_are_judged_by_their_tail() {
 fn titan_counts_only_on_its_last_delta() {
     let deltas = ["only".to_owned()];
     let usage = Usage { input: 2, output: 1, ..Usage::default() };
-    let events = events(Family::TitanText, &Saying { deltas: &deltas, usage, caches: false });
+    let events =
+        events(Family::TitanText, &Saying { deltas: &deltas, usage, caches: false, tier: None });
     let event: Value = serde_json::from_str(&events[0]).unwrap();
     assert_eq!(event["totalOutputTextTokenCount"], 1);
     assert_eq!(event["inputTextTokenCount"], 2);
