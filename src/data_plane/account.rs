@@ -17,7 +17,8 @@ use crate::{
     bedrock::{
         fault::{ErrorName, Fault},
         operation::Action,
-        price::{self, Cost, Rate},
+        price::{self, Cost, Rate, Unpriced},
+        usage::Usage,
     },
     boundary::{
         ledger::{
@@ -167,6 +168,12 @@ impl Account {
                 // AWS bills no error.
                 _ if entry.status >= 400 => (Charge::Known(PicoUsd(0)), false, false),
                 None => (Charge::Unknown(UnknownCost::NoRate), false, false),
+                // Rather than which of the counts was missed first.
+                Some(Cost::Unknown(Unpriced::NoCount(_) | Unpriced::NoPieceCount(_)))
+                    if tells_nothing(&reading.usage) =>
+                {
+                    (Charge::Unknown(UnknownCost::NoUsage), false, false)
+                }
                 Some(cost @ Cost::Known(bill)) => (cost.into(), bill.is_long, bill.assumes_5m),
                 Some(cost @ Cost::Unknown(_)) => (cost.into(), false, false),
             };
@@ -227,6 +234,12 @@ impl Drop for Account {
             self.close();
         }
     }
+}
+
+/// Whether nobody counted anything.
+fn tells_nothing(usage: &Usage) -> bool {
+    let Usage { partial, service_tier, .. } = *usage;
+    *usage == Usage { partial, service_tier, ..Usage::default() }
 }
 
 /// Microseconds since `start`; saturates, and is 0 without one.

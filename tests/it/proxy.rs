@@ -72,7 +72,8 @@ pub struct Deployment {
     endpoint: String,
     /// Further lines of `litellm_params`.
     params: String,
-    id: Option<String>,
+    /// Lines of `model_info`.
+    info: String,
 }
 
 impl Deployment {
@@ -80,7 +81,7 @@ impl Deployment {
     pub fn to(address: SocketAddr) -> Self {
         let endpoint = format!("https://localhost:{}", address.port());
         let (name, model) = ("claude".to_owned(), format!("bedrock/{MODEL}"));
-        Self { name, model, at: address, endpoint, params: String::new(), id: None }
+        Self { name, model, at: address, endpoint, params: String::new(), info: String::new() }
             .param("aws_access_key_id", "AKIAOUTCROPSTANDIN00")
             .param("aws_secret_access_key", "outcrop-stand-in-secret")
     }
@@ -107,7 +108,13 @@ impl Deployment {
 
     /// With `model_info.id`.
     pub fn with_id(self, id: &str) -> Self {
-        Self { id: Some(id.to_owned()), ..self }
+        self.info("id", id)
+    }
+
+    /// With `model_info.key: value`.
+    pub fn info(mut self, key: &str, value: &str) -> Self {
+        writeln!(self.info, "      {key}: \"{value}\"").expect("a String takes all");
+        self
     }
 
     /// With a base path.
@@ -132,31 +139,29 @@ impl Deployment {
     }
 
     fn yaml(&self) -> String {
-        let Self { name, model, endpoint, params, id, .. } = self;
-        let id = id
-            .as_ref()
-            .map(|id| format!("    model_info:\n      id: \"{id}\"\n"))
-            .unwrap_or_default();
+        let Self { name, model, endpoint, params, info, .. } = self;
+        let section = if info.is_empty() { "" } else { "    model_info:\n" };
         format!(
             "  - model_name: \"{name}\"\n    litellm_params:\n      model: \"{model}\"\n      \
-             aws_region_name: us-east-1\n      aws_bedrock_runtime_endpoint: \"{endpoint}\"\n{params}{id}"
+             aws_region_name: us-east-1\n      aws_bedrock_runtime_endpoint: \"{endpoint}\"\n{params}{section}{info}"
         )
     }
 }
 
 /// A config.yaml in a file: these deployments, [`KEY`], the driver, and further lines of
-/// `general_settings`.
+/// `general_settings`, behind which sections of their own may follow, `outcrop:` as the last.
 pub fn config_file(driver: DriverChoice, deployments: &[Deployment], general: &str) -> PathBuf {
     static FILES: AtomicU32 = AtomicU32::new(0);
     let path = scratch(&format!("flow-{}.yaml", FILES.fetch_add(1, Ordering::Relaxed)));
     let driver = if driver == DriverChoice::Epoll { "epoll" } else { "io_uring" };
     let mut text = "model_list:\n".to_owned();
     deployments.iter().for_each(|it| text.push_str(&it.yaml()));
+    let (general, outcrop) = general.split_once("outcrop:\n").unwrap_or((general, ""));
     let data_dir = path.with_extension("data");
     std::fs::create_dir_all(&data_dir).expect("a writable target/tmp");
     write!(
         text,
-        "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n  data_dir: \"{}\"\n",
+        "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n  data_dir: \"{}\"\n{outcrop}",
         data_dir.display()
     )
     .expect("a String takes all");
