@@ -3,12 +3,13 @@
 //! Whatever a test asks for, the log and the store must say the same of each request: [`Books::rows`] checks
 //! that, so that no test has to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use outcrop::control_plane::config::DriverChoice;
 use outcrop::mock_bedrock::{Options, StandIn};
 use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use crate::http::{Answer, Client, request};
 use crate::proxy::{BEARER, Deployment, Proxy, ca_file};
@@ -152,11 +153,6 @@ impl Books {
         rows
     }
 
-    /// The only row.
-    pub fn row(&self) -> Value {
-        self.rows(1).remove(0)
-    }
-
     /// All metrics as text, of all requests that have ended.
     pub fn metrics(&self) -> String {
         let ask = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{BEARER}\r\n");
@@ -178,7 +174,7 @@ impl Books {
 }
 
 /// Whole lines of requests for a model, and of refusals.
-pub fn read_lines(log: &PathBuf) -> Vec<Value> {
+pub fn read_lines(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     let lines = whole.map(|line| serde_json::from_str::<Value>(line).expect("a JSON object"));
@@ -196,4 +192,16 @@ pub fn check(row: &Value, expected: &Value) {
 /// Pico-dollars as the exact decimal that heads and rows have.
 pub fn dollars(pico: u64) -> String {
     outcrop::control_plane::spend::in_dollars(pico.into())
+}
+
+/// One text from an SQLite store that nobody else has open.
+pub fn stored(file: &Path, sql: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("an event loop").block_on(async {
+        let url = format!("sqlite://{}?mode=ro", file.display());
+        let mut it = SqliteConnection::connect(&url).await.expect("a store");
+        let sql = format!("SELECT CAST(({sql}) AS TEXT)");
+        let row = sqlx::query(AssertSqlSafe(sql.as_str())).fetch_one(&mut it).await;
+        row.expect(&sql).get(0)
+    })
 }
