@@ -127,6 +127,7 @@ fn in_the_middle_of_a_stream(driver: DriverChoice) {
 fn a_drained_stream_is_exact(driver: DriverChoice) {
     let (books, stand_in) = Books::with_stand_in(driver, DRAIN);
     let record = stand_in.record();
+    let mut ended = 0;
     for line in [STREAM, CONVERSE_STREAM] {
         for way in WAYS {
             let mut client = ask(&books, line, "frames=50; gate");
@@ -138,6 +139,8 @@ fn a_drained_stream_is_exact(driver: DriverChoice) {
             // 54 or 55 frames there are. What is released too many gates nothing more.
             stand_in.release_frames(if line == STREAM { 54 } else { 53 });
             assert!(record.wait(WAIT_MAX, |it| it.finished() == finished + 1), "it is read on");
+            ended += 2;
+            books.rows(ended - 1); // and its connection is idle
             assert_eq!(books.ask(INVOKE, "frames=1").head.status, 200);
         }
     }
@@ -165,6 +168,7 @@ fn a_drained_answer_is_exact(driver: DriverChoice) {
             assert!(record.wait(WAIT_MAX, |it| it.requests() == count), "it arrives");
             leave(&books, client, way);
             assert!(record.wait(WAIT_MAX, |it| it.finished() == count), "it is waited for");
+            books.rows(usize::try_from(count).expect("few")); // it has ended, and its connection is idle
         }
     }
     for row in books.rows(4) {
