@@ -66,8 +66,7 @@ impl Books {
 
     /// A group of `/global/spend/report`, or its total.
     pub fn of_report(totals: &Value) -> Self {
-        let count =
-            |name: &str| totals[name].as_u64().unwrap_or_else(|| panic!("{name}: {totals}"));
+        let count = |name: &str| totals[name].as_u64().expect(name);
         Self {
             pico: pico(totals["spend"].as_str().expect("an exact decimal")),
             requests: count("requests"),
