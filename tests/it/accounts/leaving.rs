@@ -248,6 +248,10 @@ fn what_the_end_of_the_process_interrupts(driver: DriverChoice) {
         let mut waiting = Client::connect(address);
         waiting.send(request(INVOKE, &mock("stall=head"), &[b'x'; 40]));
         assert!(stand_in.record().wait(WAIT_MAX, |it| it.requests() == 2));
+        let mut old = Client::connect(address);
+        let line = STREAM.replace("HTTP/1.1", "HTTP/1.0");
+        old.send(request(&line, &mock("stall=frames:1"), &[b'x'; 40]));
+        let old_head = old.head().expect("a head");
         running.signal();
         if grace_s > 1 {
             assert!(crate::running::within(|| running.said().contains("stopping")));
@@ -256,13 +260,15 @@ fn what_the_end_of_the_process_interrupts(driver: DriverChoice) {
         let status = running.wait();
         assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", running.said());
         assert_ne!(streaming.content(&head, &mut Vec::new()), End::Clean);
+        assert_eq!(old.content(&old_head, &mut Vec::new()), End::Reset, "a FIN would say: whole");
         let rows = "SELECT group_concat(outcome || ' ' || call_type || ' ' || status || ' ' || \
                     IFNULL(cost_pico, unknown_cost), ', ') FROM (SELECT * FROM spend_logs ORDER BY started_us)";
         let folder = config.with_extension("data");
         assert_eq!(
             stored(&folder.join("outcrop.db"), rows),
             "interrupted invoke-with-response-stream failure no_usage, \
-             interrupted invoke failure no_usage",
+             interrupted invoke failure no_usage, \
+             interrupted invoke-with-response-stream failure no_usage",
             "{name}"
         );
         std::fs::remove_dir_all(folder).expect("a folder of ours");
