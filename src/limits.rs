@@ -172,6 +172,8 @@ pub const TICK_MS: u64 = 100;
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
 pub const SHUTDOWN_GRACE_MS: u64 = 30_000;
+/// How long the cut ones may take to close their accounts. Ours: they do it at once. Hit: the next start does.
+pub const GIVING_UP_MS_MAX: u64 = 1_000;
 /// How long a closing connection is read from, so that a reset does not overtake our last answer
 /// (RFC 9112 §9.6). Ours. Hit: it is reset.
 pub const LINGER_MS_MAX: u64 = 5_000;

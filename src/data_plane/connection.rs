@@ -59,6 +59,11 @@ pub async fn serve(socket: Socket, address: IpAddr, worker: Rc<Worker>) {
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };
     poll_fn(|context| {
+        if worker.is_over() {
+            // To a client of HTTP/1.0, a close in order would say that its answer is whole.
+            socket.reset_on_close();
+            return Poll::Ready(());
+        }
         loop {
             let _never_ready = standing.as_mut().poll(context);
             if road.as_mut().poll(context).is_ready() {

@@ -24,7 +24,7 @@ use crate::{
         snapshot::{Published, Snapshot},
     },
     data_plane::{connection, dispatch::SigningKeys, intake::Birth, pool::Pool, scratch::Spares},
-    limits::{ACCEPT_PAUSE_MS, TICK_MS},
+    limits::{ACCEPT_PAUSE_MS, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
         runtime::{self, Contained, Driver, sleep},
@@ -102,6 +102,7 @@ pub struct Worker {
     pub errands: Errands,
     random: RefCell<fastrand::Rng>,
     is_draining: Cell<bool>,
+    is_over: Cell<bool>,
     connections: RefCell<Slab<Waker>>,
 }
 
@@ -122,6 +123,7 @@ impl Worker {
             errands,
             random: RefCell::new(fastrand::Rng::new()),
             is_draining: Cell::new(false),
+            is_over: Cell::new(false),
             connections: RefCell::default(),
         }
     }
@@ -156,7 +158,13 @@ impl Worker {
         self.is_draining.get()
     }
 
-    /// Notes a connection, to be woken when a drain begins.
+    /// Whether what is still under way is to be given up.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Notes a connection, to be woken when a drain begins or is over.
     pub fn enter(&self, waker: Waker) -> usize {
         self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
@@ -175,6 +183,15 @@ impl Worker {
 
     fn begin_drain(&self) {
         self.is_draining.set(true);
+        self.wake_all();
+    }
+
+    fn end_drain(&self) {
+        self.is_over.set(true);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         for (_, waker) in self.connections.borrow().iter() {
             waker.wake_by_ref();
         }
@@ -224,6 +241,12 @@ async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Dur
     worker.begin_drain();
     while !worker.is_idle() && clock::now() < deadline && !shared.must_end.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(TICK_MS / 10)).await;
+    }
+    // The runtime drops no task when it ends: each ends itself, and closes its account.
+    worker.end_drain();
+    let deadline = clock::now() + Duration::from_millis(GIVING_UP_MS_MAX);
+    while !worker.is_idle() && clock::now() < deadline {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -162,6 +162,8 @@ fn a_page_that_nobody_waits_for_harms_nobody(driver: DriverChoice) {
         let mut client = proxy.connect();
         client.send(get("/metrics", BEARER));
     }
+    // Those that wait are dropped as their turn comes; until then more are refused, and told to try again.
+    within(|| proxy.connect().ask(get("/metrics", BEARER)).head.status == 200);
     check_metrics(&proxy.connect().ask(get("/metrics", BEARER)));
 }
 

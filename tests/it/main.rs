@@ -14,18 +14,22 @@
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
+//!   - [`accounts`]: one row and one log line per request, however it ends.
 //!   - [`pages`]: what the proxy answers itself: pages, refusals, limits.
 //! - [`store`]: what was spent, in SQLite and in PostgreSQL: counted once, whatever fails; `outcrop spend`.
 //!   - [`admin_pages`]: what the control plane answers through a core: metrics, spend, prices.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
+//! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
 //!   this process, a client that sees what others hide, and a PostgreSQL of our own.
 
 use std::io::Write as _;
 
+#[cfg(feature = "stand-in")]
+mod accounts;
 #[cfg(feature = "stand-in")]
 mod admin_pages;
 #[cfg(feature = "stand-in")]
@@ -68,6 +72,8 @@ mod spread;
 mod stopping;
 #[cfg(feature = "stand-in")]
 mod store;
+#[cfg(feature = "stand-in")]
+mod sums;
 mod tidy;
 #[cfg(feature = "stand-in")]
 mod turns;

@@ -150,18 +150,19 @@ impl Deployment {
 }
 
 /// A config.yaml in a file: these deployments, [`KEY`], the driver, and further lines of
-/// `general_settings`.
+/// `general_settings`, behind which sections of their own may follow, `outcrop:` as the last.
 pub fn config_file(driver: DriverChoice, deployments: &[Deployment], general: &str) -> PathBuf {
     static FILES: AtomicU32 = AtomicU32::new(0);
     let path = scratch(&format!("flow-{}.yaml", FILES.fetch_add(1, Ordering::Relaxed)));
     let driver = if driver == DriverChoice::Epoll { "epoll" } else { "io_uring" };
     let mut text = "model_list:\n".to_owned();
     deployments.iter().for_each(|it| text.push_str(&it.yaml()));
+    let (general, outcrop) = general.split_once("outcrop:\n").unwrap_or((general, ""));
     let data_dir = path.with_extension("data");
     std::fs::create_dir_all(&data_dir).expect("a writable target/tmp");
     write!(
         text,
-        "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n  data_dir: \"{}\"\n",
+        "general_settings:\n  master_key: {KEY}\n{general}outcrop:\n  driver: {driver}\n  data_dir: \"{}\"\n{outcrop}",
         data_dir.display()
     )
     .expect("a String takes all");

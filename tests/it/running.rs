@@ -61,8 +61,17 @@ impl Running {
 
     /// SIGTERM, and no waiting.
     pub fn signal(&self) {
+        self.send("-TERM");
+    }
+
+    /// SIGHUP, as logrotate would, and no waiting.
+    pub fn hang_up(&self) {
+        self.send("-HUP");
+    }
+
+    fn send(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let _ = Command::new("kill").arg(&pid).stderr(Stdio::null()).status();
+        let _ = Command::new("kill").args([signal, &pid]).stderr(Stdio::null()).status();
     }
 
     /// Waits for it to end by itself; the status, `None` if it does not end.

@@ -84,7 +84,8 @@ impl Desk {
     /// # Errors
     /// Nothing is recorded.
     pub(super) fn spend(&self) -> Result<&dyn Spend, Unavailable> {
-        let nothing = || Unavailable("nothing is recorded: no store is open".to_owned());
+        let nothing =
+            || Unavailable("nothing is recorded, since outcrop.ledger.enabled is false".to_owned());
         self.spend.as_deref().ok_or_else(nothing)
     }
 

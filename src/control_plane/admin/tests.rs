@@ -200,7 +200,7 @@ fn what_is_asked_wrongly_is_refused_by_name() {
 fn without_a_store_spend_is_unavailable_and_prices_are_not() {
     for target in ["/spend/logs", "/global/spend/report", "/spend/logs?summarize=true"] {
         let page = ask_of(desk(None), "GET", target, "");
-        check_refused(&page, 503, "ServiceUnavailableException", "no store is open");
+        check_refused(&page, 503, "ServiceUnavailableException", "outcrop.ledger.enabled");
         let away = Echo { is_away: true.into(), ..Echo::default() };
         let page = ask_of(desk(Some(away)), "GET", target, "");
         check_refused(&page, 503, "ServiceUnavailableException", "the database is away");
