@@ -197,6 +197,13 @@ impl Account {
         self.entry.error = ErrorName::of(fault.error_type().as_bytes());
     }
 
+    /// The client left before an answer came: AWS may have seen the request if it was sent.
+    pub fn leaves(&mut self) {
+        if self.ticket.is_some() {
+            self.outcome = Outcome::ClientGone;
+        }
+    }
+
     /// How the request ended.
     pub fn ends(&mut self, outcome: Outcome) {
         self.outcome = outcome;

@@ -178,7 +178,10 @@ async fn operate(
                 let passed = clock::now().saturating_duration_since(started);
                 connected_us = u32::try_from(passed.as_micros()).unwrap_or(u32::MAX);
                 match connected {
-                    Err(_gone) => return After::Gone,
+                    Err(_gone) => {
+                        scratch.account.leaves();
+                        return After::Gone;
+                    }
                     Ok(Ok(upstream)) => upstream,
                     Ok(Err(error)) => {
                         let fault = error.fault();
@@ -198,7 +201,7 @@ async fn operate(
         way.add(1);
         match attempt(client, worker, scratch, intake, operation, &mut upstream).await {
             Attempted::Abandoned => {
-                scratch.account.ends(Outcome::ClientGone);
+                scratch.account.leaves();
                 return After::Gone;
             }
             Attempted::Failed(NoAnswer::Nothing(_)) if upstream.is_reused => {
@@ -312,7 +315,9 @@ async fn relay(
         Relayed::Cut(_) => Outcome::AnswerCut,
         Relayed::ClientGone => Outcome::ClientGone,
     };
-    account.settle(&tap.reading(), deployment.rate.as_deref());
+    if !matches!(relayed, Relayed::Whole | Relayed::Drained) {
+        account.settle(&tap.reading(), deployment.rate.as_deref()); // which those have been
+    }
     account.ends(outcome);
     match relayed {
         Relayed::Whole | Relayed::Drained => {
