@@ -29,10 +29,27 @@ impl Running {
         environment: &[(&str, &str)],
         ready: impl Fn(u16) -> bool,
     ) -> Self {
+        let mut running = Self::spawn(name, &[], arguments, environment);
+        let port = running.port;
+        let up = within(|| running.exited().is_some() || ready(port));
+        assert!(up && running.exited().is_none(), "{name} is not up:\n{}", running.said());
+        running
+    }
+
+    /// The same without waiting for anything; by `wrapper`, a command that becomes the one it is given, if
+    /// that is not empty.
+    pub fn spawn(
+        name: &str,
+        wrapper: &[&str],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let port = free_port();
         let log = scratch(&format!("{name}-{port}.log"));
         let words = File::create(&log).expect("a writable target/tmp");
-        let child = Command::new(env!("CARGO_BIN_EXE_outcrop"))
+        let command = [wrapper, &[env!("CARGO_BIN_EXE_outcrop")]].concat();
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .args(arguments)
             .args(["--port", &port.to_string()])
             .env_clear()
@@ -43,10 +60,18 @@ impl Running {
             .stderr(words)
             .spawn()
             .expect("outcrop starts");
-        let mut running = Self { child, log, port };
-        let up = within(|| running.exited().is_some() || ready(port));
-        assert!(up && running.exited().is_none(), "{name} is not up:\n{}", running.said());
-        running
+        Self { child, log, port }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and it is no more.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
     }
 
     /// What it printed so far.
