@@ -366,14 +366,21 @@ fn sigterm_under_load_loses_nothing(driver: DriverChoice) {
         path.to_string_lossy().contains("io_uring") == (driver != DriverChoice::Epoll)
     };
     rig.configs.retain(is_this);
-    let running = rig.start();
+    let mut running = rig.start();
     let load = rig.load(&running);
     rig.let_through();
-    let status = running.end();
-    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    running.signal();
+    let status = running.wait();
+    assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", running.said());
     rig.take_down(load);
-    let tally = rig.history.check(&rig.tables);
+    let files = [rig.ledger_files("seg"), rig.ledger_files("ring")].concat();
+    let tally = if running.said().contains("the store takes no entries") {
+        // A disk that does not answer for seconds: what the store did not take is there.
+        rig.check()
+    } else {
+        assert!(files.is_empty(), "{files:?}:\n{}", running.said());
+        rig.history.check(&rig.tables)
+    };
     assert_eq!((tally.interrupted, tally.never_arrived), (0, 0), "{tally:?}");
     assert!(tally.finished > 100 && tally.left > 0, "{tally:?}");
-    assert!(rig.ledger_files("seg").is_empty() && rig.ledger_files("ring").is_empty());
 }

@@ -134,12 +134,25 @@ pub fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let width = RANGE.end - RANGE.start;
     let start = u16::try_from(std::process::id() % u32::from(width)).expect("below the width");
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let is_free = |port: &u16| is_ours(*port) && TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let mut ports = (0..width).map(|_| {
         let offset = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % width;
         RANGE.start + offset
     });
     ports.find(is_free).expect("a free port")
+}
+
+/// Whether no other run of these tests has the port: two proxies may listen on one (SO_REUSEPORT), and each
+/// would get a part of the other's clients. The lock goes with this process.
+fn is_ours(port: u16) -> bool {
+    let path = std::env::temp_dir().join(format!("outcrop-it-port-{port}"));
+    // One that another user's run has made is locked by it, for all we know.
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    file.is_ok_and(|file| {
+        let is_ours = file.try_lock().is_ok();
+        std::mem::forget(file);
+        is_ours
+    })
 }
 
 /// A path for a test's own file, below `target/`.
