@@ -114,6 +114,11 @@ impl Client {
         Self::of(TcpStream::connect_timeout(&address, WAIT_MAX).expect("a connection"))
     }
 
+    /// Connects, if somebody listens.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect_timeout(&address, WAIT_MAX).ok().map(Self::of)
+    }
+
     /// Connects with a receive buffer of about `bytes`, which stays so.
     pub fn connect_with_buffer(address: SocketAddr, bytes: usize) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");

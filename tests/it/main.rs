@@ -20,6 +20,7 @@
 //!   - [`admin_pages`]: what the control plane answers through a core: metrics, spend, prices.
 //! - [`hostile`]: what no honest peer sends, from both sides, over raw sockets.
 //! - [`ledger`]: its file after `kill -9`, and on a disk that is full.
+//! - [`kill`]: the whole of it after `kill -9` under load: one row for each request that reached AWS.
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
@@ -50,6 +51,8 @@ mod hostile;
 mod http;
 #[cfg(feature = "stand-in")]
 mod keys;
+#[cfg(feature = "stand-in")]
+mod kill;
 mod ledger;
 mod licences;
 #[cfg(feature = "stand-in")]

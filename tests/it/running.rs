@@ -29,10 +29,27 @@ impl Running {
         environment: &[(&str, &str)],
         ready: impl Fn(u16) -> bool,
     ) -> Self {
+        let mut running = Self::spawn(name, &[], arguments, environment);
+        let port = running.port;
+        let up = within(|| running.exited().is_some() || ready(port));
+        assert!(up && running.exited().is_none(), "{name} is not up:\n{}", running.said());
+        running
+    }
+
+    /// The same without waiting for anything; by `wrapper`, a command that becomes the one it is given, if
+    /// that is not empty.
+    pub fn spawn(
+        name: &str,
+        wrapper: &[&str],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let port = free_port();
         let log = scratch(&format!("{name}-{port}.log"));
         let words = File::create(&log).expect("a writable target/tmp");
-        let child = Command::new(env!("CARGO_BIN_EXE_outcrop"))
+        let command = [wrapper, &[env!("CARGO_BIN_EXE_outcrop")]].concat();
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .args(arguments)
             .args(["--port", &port.to_string()])
             .env_clear()
@@ -43,10 +60,18 @@ impl Running {
             .stderr(words)
             .spawn()
             .expect("outcrop starts");
-        let mut running = Self { child, log, port };
-        let up = within(|| running.exited().is_some() || ready(port));
-        assert!(up && running.exited().is_none(), "{name} is not up:\n{}", running.said());
-        running
+        Self { child, log, port }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and it is no more.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
     }
 
     /// What it printed so far.
@@ -118,12 +143,25 @@ pub fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let width = RANGE.end - RANGE.start;
     let start = u16::try_from(std::process::id() % u32::from(width)).expect("below the width");
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let is_free = |port: &u16| is_ours(*port) && TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let mut ports = (0..width).map(|_| {
         let offset = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % width;
         RANGE.start + offset
     });
     ports.find(is_free).expect("a free port")
+}
+
+/// Whether no other run of these tests has the port: two proxies may listen on one (SO_REUSEPORT), and each
+/// would get a part of the other's clients. The lock goes with this process.
+fn is_ours(port: u16) -> bool {
+    let path = std::env::temp_dir().join(format!("outcrop-it-port-{port}"));
+    // One that another user's run has made is locked by it, for all we know.
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    file.is_ok_and(|file| {
+        let is_ours = file.try_lock().is_ok();
+        std::mem::forget(file);
+        is_ours
+    })
 }
 
 /// A path for a test's own file, below `target/`.
