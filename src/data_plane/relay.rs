@@ -57,7 +57,7 @@ impl Audience<'_> {
     }
 }
 
-/// Relays content: first `out`, which [`receive_head`] wrote, then what arrives.
+/// Relays content: first `out`, which holds the head, then what arrives.
 pub async fn relay_content(
     mut audience: Audience<'_>,
     upstream: &mut Upstream,
