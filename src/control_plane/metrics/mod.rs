@@ -165,10 +165,10 @@ impl Metrics {
 
     fn observe_one(&mut self, entry: &Entry, whose: Pair) {
         *self.outcomes.entry(entry.outcome.word()).or_default() += 1;
-        self.sum(entry, whose);
         if entry.outcome == Outcome::Page {
             return;
         }
+        self.sum(entry, whose);
         let (deployment, key) = whose;
         let status = Status::Exactly(entry.status);
         let folded = status.folded();
