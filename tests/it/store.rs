@@ -9,7 +9,7 @@ use outcrop::boundary::ledger::entry::{Charge, DeploymentRef, Entry, KeyRef, Out
 use outcrop::control_plane::names::Names;
 use outcrop::control_plane::spend::{GroupBy, ReportQuery, Totals, in_dollars};
 use outcrop::control_plane::store::{Access, Store};
-use outcrop::units::{PicoUsd, Tokens, UnixSeconds};
+use outcrop::units::{PicoUsd, RequestId, Tokens, UnixSeconds};
 
 use place::{DAY, Place, entries, on_both, run, store};
 
@@ -61,7 +61,7 @@ fn the_tables_are_made_once(place: &Place) {
         assert_eq!(place.number("SELECT COUNT(*) FROM spend_logs").await, 3);
         // Several at once, from nothing, is the integrator's start after an upgrade.
         if !place.is_postgres() {
-            place.script("DROP VIEW spend_logs").await;
+            place.script("DROP VIEW spend_logs; DROP TABLE spend_names").await;
         }
         place.script("DROP TABLE @; DROP TABLE daily_spend; DROP TABLE seen_requests; DROP TABLE outcrop_schema").await;
         let (one, other) = (store(place), store(place));
@@ -233,6 +233,7 @@ fn rows_go_and_sums_stay(place: &Place) {
         let mut all = entries(8, 5000);
         for (at, entry) in (0_u64..).zip(&mut all) {
             entry.started.0 = (DAY.start().0 + at) * 1_000_000;
+            entry.request_id = RequestId::new(entry.started, at.into());
         }
         let mut settings = place.accounting.clone();
         settings.retention_s = Some(1000);

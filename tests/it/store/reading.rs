@@ -202,17 +202,19 @@ fn questions_are_answered_from_indices() {
     run(async {
         store(&place).record(&entries(34, 10), &place.names).await.expect("recorded");
         for (condition, index) in [
-            ("", "spend_logs_started"),
-            ("WHERE api_key = 'a'", "spend_logs_api_key"),
-            ("WHERE api_key = 'a' AND started_us >= 5", "spend_logs_api_key"),
-            ("WHERE (request_id = 'a' OR litellm_call_id = 'a')", "spend_logs_call_id"),
-            ("WHERE started_us >= 5 AND started_us < 9", "spend_logs_started"),
+            ("", "SCAN r\n"),
+            ("WHERE api_key = 'a' AND request_id >= '5'", "SEARCH r USING PRIMARY KEY"),
+            ("WHERE request_id = 'a'", "SEARCH r USING PRIMARY KEY"),
+            ("WHERE litellm_call_id = 'a'", "SEARCH r USING INDEX spend_rows_call_id"),
+            ("WHERE request_id >= '5' AND request_id < '9'", "SEARCH r USING PRIMARY KEY"),
         ] {
             let sql = format!(
-                "EXPLAIN QUERY PLAN SELECT * FROM spend_logs {condition} ORDER BY started_us DESC, request_id DESC LIMIT 9"
+                "EXPLAIN QUERY PLAN SELECT * FROM spend_logs {condition} ORDER BY request_id DESC LIMIT 9"
             );
             let plan = place.text(&sql).await;
             assert!(plan.contains(index), "{sql}: {plan}");
+            let is_sorted = condition.contains("litellm_call_id");
+            assert_eq!(plan.contains("TEMP B-TREE"), is_sorted, "{sql}: {plan}");
         }
         let sql = "EXPLAIN QUERY PLAN SELECT day, SUM(requests) FROM daily_spend WHERE day >= 'a' GROUP BY day";
         assert!(place.text(sql).await.contains("SEARCH daily_spend USING PRIMARY KEY"));
