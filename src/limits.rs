@@ -222,7 +222,7 @@ pub const ASKS_MAX: usize = 64;
 
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
-pub const STORE_BATCH_ENTRIES_MAX: usize = 1024;
+pub const STORE_BATCH_ENTRIES_MAX: usize = 4096;
 /// Rows of one INSERT into SQLite, a power of 8. Ours: by then parsing and hops between threads cost
 /// nothing, and the values stay below [`SQLITE_VALUES_MAX`]. More go by further statements.
 pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 512;

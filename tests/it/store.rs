@@ -73,7 +73,7 @@ fn the_tables_are_made_once(place: &Place) {
 fn an_entry_counts_once(place: &Place) {
     run(async {
         let store = store(place);
-        let all = entries(2, 3000);
+        let all = entries(2, 6000);
         let check = async |count: usize, what: &str| {
             let rows = place.number("SELECT COUNT(*) FROM spend_logs").await;
             assert_eq!(usize::try_from(rows), Ok(count), "{what}");
@@ -85,8 +85,8 @@ fn an_entry_counts_once(place: &Place) {
             (&all[..500], 1000, "half of it"),
             (&all[700..1400], 1400, "one that overlaps"),
             (&all[1399..1401], 1401, "one old, one new"),
-            (&all[..], 3000, "all, in several transactions"),
-            (&[], 3000, "none"),
+            (&all[..], 6000, "all, in several transactions"),
+            (&[], 6000, "none"),
         ] {
             store.record(part, &place.names).await.expect(what);
             check(count, what).await;
