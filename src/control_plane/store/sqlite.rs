@@ -62,6 +62,8 @@ impl Target {
         if !self.read_only {
             options = options
                 .page_size(8192)
+                // Or each INSERT of many rows makes a file, in case it must be undone.
+                .pragma("temp_store", "MEMORY")
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full);
         }
