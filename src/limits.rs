@@ -224,12 +224,15 @@ pub const ASKS_MAX: usize = 64;
 
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
-pub const STORE_BATCH_ENTRIES_MAX: usize = 1024;
+pub const STORE_BATCH_ENTRIES_MAX: usize = 4096;
 /// Rows of one INSERT into SQLite, a power of 8. Ours: by then parsing and hops between threads cost
 /// nothing, and the values stay below [`SQLITE_VALUES_MAX`]. More go by further statements.
 pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 512;
 /// Values of one statement. SQLite's.
 pub const SQLITE_VALUES_MAX: usize = 32_766;
+/// Combinations of key and deployment whose numbers in SQLite a connection knows by heart. Ours. Hit: it
+/// forgets all, and asks again.
+pub const STORE_NAMES_KEPT_MAX: usize = 65_536;
 /// How long entries wait for company on their way to the store, unless somebody asks for them: a
 /// transaction costs as much as hundreds of rows. Ours; kill -9 takes nothing of them.
 pub const STORE_EVERY_MS: u64 = 250;
@@ -252,6 +255,9 @@ pub const STORE_PRUNE_SLICES_MAX: u32 = 100;
 pub const STORE_SEEN_S_MAX: u64 = 30 * 86_400;
 /// Rows of one answer from `spend_logs`. Ours. Hit: the newest are given.
 pub const STORE_LOGS_ROWS_MAX: u32 = 10_000;
+/// Rows of SQLite's among which those of one key are looked for. Ours: that takes a second or two. Hit:
+/// older ones are found by asking for their days.
+pub const STORE_SEARCHED_ROWS_MAX: u32 = 5_000_000;
 
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(FLOW_BUFFER_BYTES > 2 * TLS_RECORD_BYTES_MAX);

@@ -125,14 +125,11 @@ impl RequestId {
     /// `xxxxxxxx-xxxx-7xxx-yxxx-xxxxxxxxxxxx`, lower case, always 36 bytes of ASCII.
     #[must_use]
     pub fn text(self) -> [u8; 36] {
-        let digits = self.0.to_be_bytes();
-        let mut nibbles = digits.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
         let mut text = [b'-'; 36];
-        for (at, place) in text.iter_mut().enumerate() {
-            if !Self::DASHES.contains(&at) {
-                let nibble = nibbles.next().expect("32 nibbles for 32 places");
-                *place = b"0123456789abcdef"[usize::from(nibble)];
-            }
+        for (byte, at) in self.0.to_be_bytes().into_iter().zip(PLACES) {
+            text[at..at + 2].copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
         text
     }

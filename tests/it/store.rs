@@ -9,7 +9,7 @@ use outcrop::boundary::ledger::entry::{Charge, DeploymentRef, Entry, KeyRef, Out
 use outcrop::control_plane::names::Names;
 use outcrop::control_plane::spend::{GroupBy, ReportQuery, Totals, in_dollars};
 use outcrop::control_plane::store::{Access, Store};
-use outcrop::units::{PicoUsd, Tokens, UnixSeconds};
+use outcrop::units::{PicoUsd, RequestId, Tokens, UnixSeconds};
 
 use place::{DAY, Place, entries, on_both, run, store};
 
@@ -61,7 +61,7 @@ fn the_tables_are_made_once(place: &Place) {
         assert_eq!(place.number("SELECT COUNT(*) FROM spend_logs").await, 3);
         // Several at once, from nothing, is the integrator's start after an upgrade.
         if !place.is_postgres() {
-            place.script("DROP VIEW spend_logs").await;
+            place.script("DROP VIEW spend_logs; DROP TABLE spend_names").await;
         }
         place.script("DROP TABLE @; DROP TABLE daily_spend; DROP TABLE seen_requests; DROP TABLE outcrop_schema").await;
         let (one, other) = (store(place), store(place));
@@ -73,7 +73,7 @@ fn the_tables_are_made_once(place: &Place) {
 fn an_entry_counts_once(place: &Place) {
     run(async {
         let store = store(place);
-        let all = entries(2, 3000);
+        let all = entries(2, 6000);
         let check = async |count: usize, what: &str| {
             let rows = place.number("SELECT COUNT(*) FROM spend_logs").await;
             assert_eq!(usize::try_from(rows), Ok(count), "{what}");
@@ -85,8 +85,8 @@ fn an_entry_counts_once(place: &Place) {
             (&all[..500], 1000, "half of it"),
             (&all[700..1400], 1400, "one that overlaps"),
             (&all[1399..1401], 1401, "one old, one new"),
-            (&all[..], 3000, "all, in several transactions"),
-            (&[], 3000, "none"),
+            (&all[..], 6000, "all, in several transactions"),
+            (&[], 6000, "none"),
         ] {
             store.record(part, &place.names).await.expect(what);
             check(count, what).await;
@@ -233,6 +233,7 @@ fn rows_go_and_sums_stay(place: &Place) {
         let mut all = entries(8, 5000);
         for (at, entry) in (0_u64..).zip(&mut all) {
             entry.started.0 = (DAY.start().0 + at) * 1_000_000;
+            entry.request_id = RequestId::new(entry.started, at.into());
         }
         let mut settings = place.accounting.clone();
         settings.retention_s = Some(1000);

@@ -1,50 +1,95 @@
 //! Entries as values of the database: all that needs names is made before the first wait.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use super::columns::{self, Cell, SPEND_LOGS, id_text, saturated, started};
-use super::labels::{Labels, Resolved};
+use super::columns::{self, Cell, Column, Kind, NAMES, SPEND_LOGS, id_text, saturated, started};
+use super::labels::{ByReference, Labels, Resolved};
+use super::packed::{NAMES_AT, Packer, SPEND_ROWS};
 use super::rollup::RollUp;
-use crate::boundary::ledger::entry::Entry;
+use crate::boundary::ledger::entry::{DeploymentRef, Entry, KeyRef};
 use crate::control_plane::names::Names;
 
-/// Columns of `seen_requests`.
-const SEEN_WIDTH: usize = 2;
+/// What a row of the table that tells what is new is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// Every column of `spend_logs`.
+    Columns,
+    /// [`SPEND_ROWS`].
+    Packed,
+    /// An id, and when.
+    Moments,
+    /// An id, which tells when.
+    Ids,
+}
+
+impl Form {
+    pub(super) fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Columns => SPEND_LOGS,
+            Self::Packed => SPEND_ROWS,
+            Self::Moments => &[("request_id", Kind::Text), ("started_us", Kind::Int)],
+            Self::Ids => &[("request_id", Kind::Text)],
+        }
+    }
+}
 
 /// What one transaction stores. By request id: rows of one time lie together in the index, and two writers
 /// that hold the same entries take locks in one order.
 pub(super) struct Batch<'e> {
     entries: Vec<&'e Entry>,
     labels: Resolved,
+    /// The names of packed rows, each combination once; until the database has numbered them, the rows
+    /// hold their places here.
+    combinations: Vec<[Arc<str>; NAMES.len()]>,
     /// Rows of the table that tells what is new.
     cells: Vec<Cell>,
     width: usize,
 }
 
 impl<'e> Batch<'e> {
-    /// Of those that are stored; `None` if none is. With `keeps_rows` for `spend_logs`, else for
-    /// `seen_requests`.
-    pub(super) fn of(entries: &'e [Entry], names: &Names, keeps_rows: bool) -> Option<Self> {
+    /// Of those that are stored; `None` if none is.
+    pub(super) fn of(entries: &'e [Entry], names: &Names, form: Form) -> Option<Self> {
         let mut entries: Vec<&Entry> = entries.iter().filter(|entry| entry.is_stored()).collect();
         if entries.is_empty() {
             return None;
         }
-        entries.sort_unstable_by_key(|entry| entry.request_id);
+        // Stable, because that one is fast on what several cores each had in order.
+        entries.sort_by_key(|entry| entry.request_id);
         let mut labels = Labels::new(names);
-        let width = if keeps_rows { SPEND_LOGS.len() } else { SEEN_WIDTH };
+        let mut combinations = Combinations::default();
+        let width = form.columns().len();
         let mut cells = Vec::with_capacity(entries.len() * width);
+        let mut packer = Packer::new();
         for entry in &entries {
-            if keeps_rows {
+            if form == Form::Columns {
                 columns::cells(entry, &mut labels, &mut cells);
-            } else {
-                labels.key(entry.key);
-                labels.deployment(entry.deployment);
-                let moment = saturated(started(entry).0);
-                cells.extend([Cell::Text(id_text(entry.request_id)), Cell::Int(moment)]);
+                continue;
+            }
+            let names = combinations.place(entry, &mut labels);
+            match form {
+                Form::Packed => packer.cells(entry, names, &mut cells),
+                _ => cells.push(Cell::Text(id_text(entry.request_id))),
+            }
+            if form == Form::Moments {
+                cells.push(Cell::Int(saturated(started(entry).0)));
             }
         }
         assert!(cells.len() == entries.len() * width, "a value for each column");
-        Some(Self { entries, labels: labels.into_resolved(), cells, width })
+        let (labels, combinations) = (labels.into_resolved(), combinations.names);
+        Some(Self { entries, labels, combinations, cells, width })
+    }
+
+    /// What a packed row's names may be.
+    pub(super) fn combinations(&self) -> &[[Arc<str>; NAMES.len()]] {
+        &self.combinations
+    }
+
+    /// Writes the numbers of [`Self::combinations`] into the rows, once.
+    pub(super) fn number_names(&mut self, numbers: &[i64]) {
+        for cell in self.cells.iter_mut().skip(NAMES_AT).step_by(self.width) {
+            let place = cell.int().and_then(|place| usize::try_from(place).ok());
+            *cell = Cell::Int(numbers[place.expect("a place, until now")]);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,5 +133,21 @@ impl<'e> Batch<'e> {
         let mut sums = RollUp::default();
         entries.for_each(|entry| sums.add(entry));
         sums.cells(&self.labels)
+    }
+}
+
+/// The combinations of references that a batch has.
+#[derive(Default)]
+struct Combinations {
+    places: ByReference<(KeyRef, DeploymentRef), i64>,
+    names: Vec<[Arc<str>; NAMES.len()]>,
+}
+
+impl Combinations {
+    fn place(&mut self, entry: &Entry, labels: &mut Labels) -> i64 {
+        *self.places.entry((entry.key, entry.deployment)).or_insert_with(|| {
+            self.names.push(labels.names_of(entry.key, entry.deployment));
+            i64::try_from(self.names.len() - 1).expect("a batch's")
+        })
     }
 }

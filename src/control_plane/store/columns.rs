@@ -1,13 +1,15 @@
 //! The columns of `spend_logs` that are written, and what of an entry stands in each.
 //!
-//! One list, in one order: the INSERT, the values and the answers to queries are all made from it, so
-//! that they cannot disagree. What can be derived from these (`spend`, `startTime`, …) the database
-//! derives: see `schema`.
+//! One list, in one order: PostgreSQL's INSERT and its values, SQLite's packed rows and the view over them
+//! (see `packed`), and the answers to queries are all made from it, so that they cannot disagree. What can be
+//! derived from these (`spend`, `startTime`, …) the database derives: see `schema`.
+//!
+//! Invariant: a place in [`DETAILS`] is for good, because SQLite's rows know it by its number. A new
+//! column goes to the end. Those that are NULL in most rows come last: a packed row ends before them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::labels::Labels;
-use crate::bedrock::usage::Usage;
 use crate::boundary::ledger::entry::{Charge, Entry, Marks, Outcome, UnknownCost};
 use crate::units::{RequestId, Tokens, UnixMicros};
 
@@ -57,14 +59,6 @@ impl Cell {
             _ => None,
         }
     }
-
-    fn count(count: Option<u64>) -> Self {
-        count.map_or(Self::Null, |count| Self::Int(saturated(count)))
-    }
-
-    fn tokens(tokens: Option<Tokens>) -> Self {
-        Self::count(tokens.map(|tokens| tokens.0))
-    }
 }
 
 /// A column's name and kind.
@@ -72,15 +66,9 @@ pub(super) type Column = (&'static str, Kind);
 
 use Kind::{Bool, Int, Text};
 
-/// In the order of [`cells`].
+/// The request's id, its names, what the client calls it, and [`DETAILS`].
 pub(super) const SPEND_LOGS: &[Column] = &[
     ("request_id", Text),
-    ("started_us", Int),
-    ("total_us", Int),
-    ("overhead_us", Int),
-    ("first_byte_us", Int),
-    ("first_content_us", Int),
-    ("call_type", Text),
     ("api_key", Text),
     ("api_key_alias", Text),
     ("model", Text),
@@ -88,23 +76,37 @@ pub(super) const SPEND_LOGS: &[Column] = &[
     ("model_group", Text),
     ("region", Text),
     ("api_base", Text),
-    ("requester_ip_address", Text),
     ("litellm_call_id", Text),
+    ("started_us", Int),
+    ("total_us", Int),
+    ("overhead_us", Int),
+    ("first_byte_us", Int),
+    ("first_content_us", Int),
+    ("call_type", Text),
+    ("requester_ip_address", Text),
     ("upstream_request_id", Text),
     ("status", Text),
     ("outcome", Text),
     ("http_status", Int),
-    ("error", Text),
     ("cost_pico", Int),
-    ("unknown_cost", Text),
     ("total_tokens", Int),
     ("prompt_tokens", Int),
     ("completion_tokens", Int),
     ("input_tokens", Int),
+    ("usage_partial", Bool),
+    ("stream", Bool),
+    ("attempts", Int),
+    ("request_bytes", Int),
+    ("answer_bytes", Int),
+    ("core", Int),
+    ("marks", Text),
     ("cache_read_tokens", Int),
     ("cache_write_5m_tokens", Int),
     ("cache_write_1h_tokens", Int),
     ("cache_write_unsplit_tokens", Int),
+    ("service_tier", Text),
+    ("error", Text),
+    ("unknown_cost", Text),
     ("told_input_tokens", Int),
     ("told_output_tokens", Int),
     ("told_cache_read_tokens", Int),
@@ -114,15 +116,47 @@ pub(super) const SPEND_LOGS: &[Column] = &[
     ("video_seconds", Int),
     ("audio_seconds", Int),
     ("search_queries", Int),
-    ("service_tier", Text),
-    ("usage_partial", Bool),
-    ("stream", Bool),
-    ("marks", Text),
-    ("attempts", Int),
-    ("request_bytes", Int),
-    ("answer_bytes", Int),
-    ("core", Int),
 ];
+
+/// Of [`SPEND_LOGS`], what the references to key and deployment name.
+pub(super) const NAMES: &[Column] = SPEND_LOGS.split_at(NAMES_TO).0.split_at(1).1;
+/// Of [`SPEND_LOGS`], what follows the client's call id, in the order of [`details`].
+pub(super) const DETAILS: &[Column] = SPEND_LOGS.split_at(NAMES_TO + 1).1;
+const NAMES_TO: usize = 8;
+
+/// Takes the values of a row, one after the other.
+pub(super) trait Row {
+    fn null(&mut self);
+    fn int(&mut self, number: i64);
+    fn bool(&mut self, truth: bool);
+    /// One of our own, without any character that JSON escapes.
+    fn word(&mut self, word: &'static str);
+    /// Words of ours, with spaces between them.
+    fn words(&mut self, words: &[&'static str]);
+    fn id(&mut self, id: RequestId);
+    fn address(&mut self, address: IpAddr);
+
+    fn count(&mut self, count: Option<u64>) {
+        match count {
+            Some(count) => self.int(saturated(count)),
+            None => self.null(),
+        }
+    }
+
+    fn tokens(&mut self, tokens: Option<Tokens>) {
+        self.count(tokens.map(|tokens| tokens.0));
+    }
+
+    /// 0 stands for none.
+    fn positive(&mut self, number: u32) {
+        if number == 0 { self.null() } else { self.int(number.into()) }
+    }
+
+    /// An empty word stands for none.
+    fn maybe(&mut self, word: &'static str) {
+        if word.is_empty() { self.null() } else { self.word(word) }
+    }
+}
 
 /// 9999-12-31T23:59:59Z: what both databases' calendars hold.
 const STARTED_US_MAX: u64 = 253_402_300_799_000_000;
@@ -166,15 +200,15 @@ const MARKS: [(Marks, &str); 6] = [
     (Marks::UNREAD_EVENTS, "unread_events"),
 ];
 
-fn marks(marks: Marks, labels: &mut Labels) -> Cell {
+fn marks(marks: Marks, row: &mut impl Row) {
     let set = |known: &&(Marks, &str)| marks.has(known.0);
     let mut words = MARKS.iter().filter(set).map(|(_, word)| *word);
     match (words.next(), words.next()) {
-        (None, _) => Cell::Null,
-        (Some(word), None) => labels.word(word),
+        (None, _) => row.null(),
+        (Some(word), None) => row.word(word),
         (Some(_), Some(_)) => {
-            let all: Vec<&str> = MARKS.iter().filter(set).map(|(_, word)| *word).collect();
-            Cell::text(&all.join(" "))
+            let all: Vec<&'static str> = MARKS.iter().filter(set).map(|(_, word)| *word).collect();
+            row.words(&all);
         }
     }
 }
@@ -184,63 +218,29 @@ fn sum(parts: &[Option<Tokens>]) -> Option<u64> {
     known.reduce(u64::saturating_add)
 }
 
-/// An empty word stands for none.
-fn word(word: &'static str, labels: &mut Labels) -> Cell {
-    if word.is_empty() { Cell::Null } else { labels.word(word) }
-}
-
-/// Appends the entry's row, in the order of [`SPEND_LOGS`].
-pub(super) fn cells(entry: &Entry, labels: &mut Labels, out: &mut Vec<Cell>) {
+/// Values in the order of [`DETAILS`].
+pub(super) fn details(entry: &Entry, row: &mut impl Row) {
     let timing = entry.timing;
-    let (cost, why) = match cost(entry.charge) {
-        Ok(cost) => (Cell::Int(cost), Cell::Null),
-        Err(why) => (Cell::Null, labels.word(why.word())),
-    };
-    // 0 stands for what did not happen.
-    let moment = |us: u32| if us == 0 { Cell::Null } else { Cell::Int(us.into()) };
-    let key = labels.key(entry.key);
-    let deployment = labels.deployment(entry.deployment);
-    let status = if is_success(entry) { "success" } else { "failure" };
-    let call_id = entry.call_id.text();
-    out.extend([
-        Cell::Text(id_text(entry.request_id)),
-        Cell::Int(saturated(started(entry).0)),
-        Cell::Int(timing.total_us.into()),
-        Cell::Int(timing.overhead_us.into()),
-        moment(timing.first_byte_us),
-        moment(timing.first_content_us),
-        word(entry.action.map_or("", |action| action.segment()), labels),
-        Cell::Text(key.api_key),
-        Cell::Text(key.alias),
-        Cell::Text(deployment.model),
-        Cell::Text(deployment.id),
-        Cell::Text(deployment.model_group),
-        Cell::Text(deployment.region),
-        Cell::Text(deployment.api_base),
-        entry.client.map_or(Cell::Null, |client| labels.address(client)),
-        if call_id.is_empty() { Cell::Null } else { Cell::text(call_id) },
-        entry.upstream_request_id.map_or(Cell::Null, |id| Cell::Text(id_text(id))),
-        labels.word(status),
-        labels.word(entry.outcome.word()),
-        if entry.status == 0 { Cell::Null } else { Cell::Int(entry.status.into()) },
-        word(entry.error.text(), labels),
-        cost,
-        why,
-    ]);
-    usage_cells(&entry.usage, labels, out);
-    out.extend([
-        Cell::Bool(entry.marks.has(Marks::STREAM)),
-        marks(entry.marks, labels),
-        Cell::Int(entry.attempts.into()),
-        Cell::Int(entry.request_bytes.into()),
-        Cell::Int(saturated(entry.answer_bytes)),
-        Cell::Int(entry.core.into()),
-    ]);
-}
-
-/// From `total_tokens` to `usage_partial`.
-fn usage_cells(usage: &Usage, labels: &mut Labels, out: &mut Vec<Cell>) {
-    let told = usage.told.unwrap_or_default();
+    row.int(saturated(started(entry).0));
+    row.int(timing.total_us.into());
+    row.int(timing.overhead_us.into());
+    row.positive(timing.first_byte_us);
+    row.positive(timing.first_content_us);
+    row.maybe(entry.action.map_or("", |action| action.segment()));
+    match entry.client {
+        Some(client) => row.address(client),
+        None => row.null(),
+    }
+    match entry.upstream_request_id {
+        Some(id) => row.id(id),
+        None => row.null(),
+    }
+    row.word(if is_success(entry) { "success" } else { "failure" });
+    row.word(entry.outcome.word());
+    row.positive(entry.status.into());
+    let cost = cost(entry.charge);
+    row.count(cost.ok().map(i64::unsigned_abs));
+    let usage = &entry.usage;
     let prompt = sum(&[
         usage.input,
         usage.cache_read,
@@ -248,26 +248,89 @@ fn usage_cells(usage: &Usage, labels: &mut Labels, out: &mut Vec<Cell>) {
         usage.cache_write_1h,
         usage.cache_write_unsplit,
     ]);
-    let all = sum(&[prompt.map(Tokens), usage.output]);
-    out.extend([
-        Cell::count(all),
-        Cell::count(prompt),
-        Cell::tokens(usage.output),
-        Cell::tokens(usage.input),
-        Cell::tokens(usage.cache_read),
-        Cell::tokens(usage.cache_write_5m),
-        Cell::tokens(usage.cache_write_1h),
-        Cell::tokens(usage.cache_write_unsplit),
-        Cell::tokens(told.input),
-        Cell::tokens(told.output),
-        Cell::tokens(told.cache_read),
-        Cell::tokens(told.cache_write),
-        Cell::count(usage.images),
-        Cell::count(usage.input_images),
-        Cell::count(usage.video_seconds),
-        Cell::count(usage.audio_seconds),
-        Cell::count(usage.search_queries),
-        word(usage.service_tier.map_or("", |tier| tier.word()), labels),
-        Cell::Bool(usage.partial),
-    ]);
+    row.count(sum(&[prompt.map(Tokens), usage.output]));
+    row.count(prompt);
+    row.tokens(usage.output);
+    row.tokens(usage.input);
+    row.bool(usage.partial);
+    row.bool(entry.marks.has(Marks::STREAM));
+    row.int(entry.attempts.into());
+    row.int(entry.request_bytes.into());
+    row.int(saturated(entry.answer_bytes));
+    row.int(entry.core.into());
+    marks(entry.marks, row);
+    rare_details(entry, cost.err(), row);
+}
+
+/// From `cache_read_tokens` on.
+fn rare_details(entry: &Entry, unknown_cost: Option<UnknownCost>, row: &mut impl Row) {
+    let usage = &entry.usage;
+    row.tokens(usage.cache_read);
+    row.tokens(usage.cache_write_5m);
+    row.tokens(usage.cache_write_1h);
+    row.tokens(usage.cache_write_unsplit);
+    row.maybe(usage.service_tier.map_or("", |tier| tier.word()));
+    row.maybe(entry.error.text());
+    row.maybe(unknown_cost.map_or("", UnknownCost::word));
+    let told = usage.told.unwrap_or_default();
+    row.tokens(told.input);
+    row.tokens(told.output);
+    row.tokens(told.cache_read);
+    row.tokens(told.cache_write);
+    row.count(usage.images);
+    row.count(usage.input_images);
+    row.count(usage.video_seconds);
+    row.count(usage.audio_seconds);
+    row.count(usage.search_queries);
+}
+
+/// Appends the entry's row, in the order of [`SPEND_LOGS`].
+pub(super) fn cells(entry: &Entry, labels: &mut Labels, out: &mut Vec<Cell>) {
+    out.push(Cell::Text(id_text(entry.request_id)));
+    let names = labels.names_of(entry.key, entry.deployment);
+    out.extend(names.map(Cell::Text));
+    out.push(call_id(entry));
+    details(entry, &mut Cells { labels, out });
+}
+
+/// `litellm_call_id`.
+pub(super) fn call_id(entry: &Entry) -> Cell {
+    let text = entry.call_id.text();
+    if text.is_empty() { Cell::Null } else { Cell::text(text) }
+}
+
+/// A row as a cell for each value.
+struct Cells<'a, 'n> {
+    labels: &'a mut Labels<'n>,
+    out: &'a mut Vec<Cell>,
+}
+
+impl Row for Cells<'_, '_> {
+    fn null(&mut self) {
+        self.out.push(Cell::Null);
+    }
+
+    fn int(&mut self, number: i64) {
+        self.out.push(Cell::Int(number));
+    }
+
+    fn bool(&mut self, truth: bool) {
+        self.out.push(Cell::Bool(truth));
+    }
+
+    fn word(&mut self, word: &'static str) {
+        self.out.push(self.labels.word(word));
+    }
+
+    fn words(&mut self, words: &[&'static str]) {
+        self.out.push(Cell::text(&words.join(" ")));
+    }
+
+    fn id(&mut self, id: RequestId) {
+        self.out.push(Cell::Text(id_text(id)));
+    }
+
+    fn address(&mut self, address: IpAddr) {
+        self.out.push(self.labels.address(address));
+    }
 }

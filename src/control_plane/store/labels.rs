@@ -3,9 +3,14 @@
 //! Bounded by a batch: they are made for one and dropped with it, so that a name that is written down
 //! later shows from then on. The words are ours and few, and are kept.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    net::IpAddr,
+    sync::Arc,
+};
 
-use super::columns::Cell;
+use super::columns::{Cell, NAMES};
 use crate::boundary::ledger::entry::{DeploymentRef, KeyRef};
 use crate::control_plane::names::Names;
 
@@ -26,11 +31,38 @@ pub(super) struct KeyLabel {
     pub(super) alias: Arc<str>,
 }
 
+/// A map by references. They are fingerprints of names that the operator chose: nobody can send such as
+/// collide, so the hash need not be secret, and it is looked up for every row.
+pub(super) type ByReference<K, V> = HashMap<K, V, BuildHasherDefault<Mixed>>;
+
+/// Multiplies and rotates.
+#[derive(Default)]
+pub(super) struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 / golden ratio, made odd: Fibonacci hashing.
+        self.0 = (self.0.rotate_left(26) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
+}
+
 /// What references name, for when the names themselves are out of reach.
 #[derive(Default)]
 pub(super) struct Resolved {
-    deployments: HashMap<DeploymentRef, DeploymentLabel>,
-    keys: HashMap<KeyRef, KeyLabel>,
+    deployments: ByReference<DeploymentRef, DeploymentLabel>,
+    keys: ByReference<KeyRef, KeyLabel>,
 }
 
 impl Resolved {
@@ -107,6 +139,18 @@ impl<'n> Labels<'n> {
         };
         self.resolved.keys.insert(reference, label.clone());
         label
+    }
+
+    /// In the order of [`NAMES`](super::columns::NAMES).
+    pub(super) fn names_of(
+        &mut self,
+        key: KeyRef,
+        deployment: DeploymentRef,
+    ) -> [Arc<str>; NAMES.len()] {
+        let KeyLabel { api_key, alias } = self.key(key);
+        let DeploymentLabel { id, model_group, model, region, api_base } =
+            self.deployment(deployment);
+        [api_key, alias, model, id, model_group, region, api_base]
     }
 
     fn unnamed(&self, reference: u64) -> Arc<str> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   entries ──▶ one transaction { INSERT … ON CONFLICT DO NOTHING ─▶ which were new? ─▶ daily_spend += those }
-//!                                    ▲ spend_logs, or seen_requests without rows
+//!                                    ▲ spend_logs (packed, in SQLite), or seen_requests without rows
 //! ```
 //!
 //! A batch is stored whole or not at all, and an entry counts once however often it is given: the daily
@@ -17,6 +17,7 @@ mod batch;
 mod columns;
 mod error;
 mod labels;
+mod packed;
 mod postgres;
 mod read;
 mod rollup;
@@ -32,8 +33,8 @@ use tokio::{
     time::timeout,
 };
 
-use batch::Batch;
-use columns::{Cell, Column, Kind, SPEND_LOGS, saturated};
+use batch::{Batch, Form};
+use columns::{Cell, Kind, saturated};
 use error::Failure;
 use rollup::{DAILY_SPEND, add_to_row};
 use session::{Bulk, Session, Value};
@@ -44,7 +45,7 @@ use crate::limits::{
     STORE_BATCH_ENTRIES_MAX, STORE_CALL_MS_MAX, STORE_CONNECT_MS_MAX, STORE_PRUNE_ROWS_MAX,
     STORE_PRUNE_SLICES_MAX, STORE_READERS_MAX, STORE_SEEN_S_MAX,
 };
-use crate::units::UnixSeconds;
+use crate::units::{UnixMicros, UnixSeconds};
 
 /// The file's name in `outcrop.data_dir`.
 pub const SQLITE_FILE: &str = "outcrop.db";
@@ -87,23 +88,24 @@ struct Bulks {
     rows: Bulk,
     seen: Bulk,
     daily: Bulk,
+    /// Of the table that this store writes to.
+    form: Form,
 }
-
-const SEEN_REQUESTS: &[Column] = &[("request_id", Kind::Text), ("started_us", Kind::Int)];
 
 impl Bulks {
     /// SQLite's `spend_logs` is a view of `spend_rows`.
-    fn new(target: &Target) -> Self {
-        let rows = match target {
-            Target::Sqlite(_) => "spend_rows",
-            Target::Postgres(_) => "spend_logs",
+    fn new(target: &Target, keeps_rows: bool) -> Self {
+        let (rows, of_rows, of_seen) = match target {
+            Target::Sqlite(_) => ("spend_rows", Form::Packed, Form::Ids),
+            Target::Postgres(_) => ("spend_logs", Form::Columns, Form::Moments),
         };
         let bulk = |table, columns, on_conflict| Bulk { table, columns, on_conflict };
         let once = || "ON CONFLICT (request_id) DO NOTHING".to_owned();
         Self {
-            rows: bulk(rows, SPEND_LOGS, once()),
-            seen: bulk("seen_requests", SEEN_REQUESTS, once()),
+            rows: bulk(rows, of_rows.columns(), once()),
+            seen: bulk("seen_requests", of_seen.columns(), once()),
             daily: bulk("daily_spend", DAILY_SPEND, add_to_row()),
+            form: if keeps_rows { of_rows } else { of_seen },
         }
     }
 }
@@ -130,12 +132,13 @@ impl Store {
                 (Target::Sqlite(sqlite::Target { path, read_only, pages_max: None }), shown)
             }
         };
-        let bulks = Bulks::new(&target);
+        let keeps_rows = !accounting.disable_spend_logs;
+        let bulks = Bulks::new(&target, keeps_rows);
         Ok(Self {
             target,
             shown,
             access,
-            keeps_rows: !accounting.disable_spend_logs,
+            keeps_rows,
             retention_s: accounting.retention_s,
             writer: Slot::default(),
             readers: std::array::from_fn(|_| Slot::default()),
@@ -178,7 +181,7 @@ impl Store {
     pub async fn record(&self, entries: &[Entry], names: &Names) -> Result<(), StoreError> {
         for part in entries.chunks(STORE_BATCH_ENTRIES_MAX) {
             // All that `names` is needed for is done before the first wait.
-            let Some(batch) = Batch::of(part, names, self.keeps_rows) else { continue };
+            let Some(batch) = Batch::of(part, names, self.bulks.form) else { continue };
             self.record_batch(batch).await?;
         }
         Ok(())
@@ -197,9 +200,13 @@ impl Store {
         Ok(())
     }
 
-    async fn store(&self, kept: &mut Kept, batch: Batch<'_>) -> Result<(), Failure> {
+    async fn store(&self, kept: &mut Kept, mut batch: Batch<'_>) -> Result<(), Failure> {
         let bulk = if self.keeps_rows { &self.bulks.rows } else { &self.bulks.seen };
         let session = &mut kept.session;
+        if let (Session::Sqlite(session), Form::Packed) = (&mut *session, self.bulks.form) {
+            // Before the transaction: a number that was given stays, whatever becomes of the rows.
+            batch.number_names(&session.numbers(batch.combinations()).await?);
+        }
         session.begin().await?;
         if !kept.must_look_elsewhere {
             let affected = session.insert(bulk, batch.cells()).await?;
@@ -265,10 +272,14 @@ impl Store {
         now: UnixSeconds,
         kept_s: u64,
     ) -> Result<u64, StoreError> {
-        let before = now.0.saturating_sub(kept_s).saturating_mul(1_000_000);
+        let before = UnixMicros(now.0.saturating_sub(kept_s).saturating_mul(1_000_000));
+        let (by, before) = match self.target {
+            Target::Sqlite(_) => ("request_id", packed::first_id(before)),
+            Target::Postgres(_) => ("started_us", Cell::Int(saturated(before.0))),
+        };
         let sql = format!(
             "DELETE FROM {table} WHERE request_id IN (SELECT request_id FROM {table} \
-             WHERE started_us < ? ORDER BY started_us LIMIT {STORE_PRUNE_ROWS_MAX})"
+             WHERE {by} < ? ORDER BY {by} LIMIT {STORE_PRUNE_ROWS_MAX})"
         );
         let mut gone = 0;
         for _ in 0..STORE_PRUNE_SLICES_MAX {
@@ -277,8 +288,7 @@ impl Store {
             let mut slot = self.writer.lock().await;
             let work = async {
                 let mut kept = self.take(&mut slot).await?;
-                let before = vec![Cell::Int(saturated(before))];
-                Ok((kept.session.execute(&sql, before).await?, kept))
+                Ok((kept.session.execute(&sql, vec![before.clone()]).await?, kept))
             };
             let (deleted, kept) = self.bounded(doing, work).await?;
             *slot = Some(kept);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::columns::{Cell, Column, Kind, cost, is_success, saturated, started};
-use super::labels::Resolved;
+use super::labels::{ByReference, Resolved};
 use crate::boundary::ledger::entry::{DeploymentRef, Entry, KeyRef};
 use crate::control_plane::spend::Day;
 use crate::units::Tokens;
@@ -58,9 +58,9 @@ struct Sums {
     pico: u128,
 }
 
-/// The sums of a batch. Ordered, so that two writers take the rows' locks in one order.
+/// The sums of a batch.
 #[derive(Default)]
-pub(super) struct RollUp(BTreeMap<(Day, KeyRef, DeploymentRef), Sums>);
+pub(super) struct RollUp(ByReference<(Day, KeyRef, DeploymentRef), Sums>);
 
 impl RollUp {
     pub(super) fn add(&mut self, entry: &Entry) {
@@ -90,6 +90,7 @@ impl RollUp {
     /// Rows in the order of [`DAILY_SPEND`], one behind the other, each group of names once.
     pub(super) fn cells(&self, labels: &Resolved) -> Vec<Cell> {
         // Two references may have one name (a moved `api_base`): one row, or an upsert meets itself.
+        // Ordered, so that two writers take the rows' locks in one order.
         let mut named: BTreeMap<[Arc<str>; 6], Sums> = BTreeMap::new();
         for ((day, key, deployment), sums) in &self.0 {
             let label = labels.deployment(*deployment);

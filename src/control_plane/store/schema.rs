@@ -7,7 +7,7 @@
 
 use super::error::Failure;
 use super::session::{Session, Value};
-use super::{Access, columns::Cell, columns::Kind};
+use super::{Access, columns::Cell, columns::Kind, packed};
 
 /// The version that this Outcrop reads and writes.
 pub(super) fn newest() -> i64 {
@@ -60,6 +60,9 @@ pub(super) async fn ensure(session: &mut Session, access: Access) -> Result<(), 
         session.script(script).await?;
         let number = vec![Cell::Int(number)];
         session.execute("INSERT INTO outcrop_schema (version) VALUES (?)", number).await?;
+    }
+    if let Session::Sqlite(_) = session {
+        session.script(&packed::view()).await?;
     }
     session.commit().await
 }

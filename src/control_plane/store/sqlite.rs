@@ -6,6 +6,7 @@
 //! is then no parsing, no hop to the driver's thread, and no answer.
 
 use std::{
+    collections::HashMap,
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -20,13 +21,16 @@ use sqlx::{
     },
 };
 
-use super::columns::{Cell, Kind};
+use super::columns::{Cell, Kind, NAMES};
 use super::error::Failure;
 use super::session::{Bulk, Value};
-use crate::limits::{STORE_BUSY_MS_MAX, STORE_ROWS_PER_STATEMENT_MAX};
+use crate::limits::{STORE_BUSY_MS_MAX, STORE_NAMES_KEPT_MAX, STORE_ROWS_PER_STATEMENT_MAX};
 
 /// Statements whose text is kept. sqlx keeps as many prepared.
 const STATEMENTS_MAX: usize = 64;
+
+/// One row of `spend_names`.
+type NamesOfRow = [Arc<str>; NAMES.len()];
 
 /// How a file is opened.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(super) struct Session {
     connection: SqliteConnection,
     /// The statements of each table, by how many rows they take.
     prepared: Vec<(&'static str, usize, Used, Arc<str>)>,
+    /// Numbers in `spend_names`.
+    numbers: HashMap<NamesOfRow, i64>,
 }
 
 impl Target {
@@ -56,13 +62,16 @@ impl Target {
         if !self.read_only {
             options = options
                 .page_size(8192)
+                // Or each INSERT of many rows makes a file, in case it must be undone.
+                .pragma("temp_store", "MEMORY")
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full);
         }
         if let Some(pages) = self.pages_max {
             options = options.pragma("max_page_count", pages.to_string());
         }
-        Ok(Session { connection: options.connect().await?, prepared: Vec::new() })
+        let connection = options.connect().await?;
+        Ok(Session { connection, prepared: Vec::new(), numbers: HashMap::new() })
     }
 }
 
@@ -96,7 +105,51 @@ impl Session {
         rows.iter().map(|row| values(row, kinds)).collect()
     }
 
-    /// Columns that are NULL in all rows are left out: of most batches that is every third.
+    /// The number of each combination of names, given now if it has none: outside of a transaction.
+    /// Other processes that share the file may give it at the same time.
+    pub(super) async fn numbers(
+        &mut self,
+        combinations: &[NamesOfRow],
+    ) -> Result<Vec<i64>, Failure> {
+        if self.numbers.len() > STORE_NAMES_KEPT_MAX {
+            self.numbers.clear();
+        }
+        let unknown: Vec<&NamesOfRow> =
+            combinations.iter().filter(|names| !self.numbers.contains_key(*names)).collect();
+        for part in unknown.chunks(STORE_ROWS_PER_STATEMENT_MAX) {
+            self.learn(part).await?;
+        }
+        let number = |names: &NamesOfRow| self.numbers.get(names).copied();
+        let all: Option<Vec<i64>> = combinations.iter().map(number).collect();
+        all.ok_or_else(|| Failure::Schema("its spend_names does not take names".into()))
+    }
+
+    async fn learn(&mut self, unknown: &[&NamesOfRow]) -> Result<(), Failure> {
+        let columns: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        let columns = columns.join(", ");
+        let row = format!("({})", vec!["?"; NAMES.len()].join(","));
+        let rows = vec![row; unknown.len()].join(",");
+        let texts = unknown.iter().flat_map(|names| names.iter().cloned().map(Cell::Text));
+        let texts: Vec<Cell> = texts.collect();
+        let sql = format!("INSERT OR IGNORE INTO spend_names ({columns}) VALUES {rows}");
+        self.execute(&sql, texts.clone()).await?;
+        let sql =
+            format!("SELECT id, {columns} FROM spend_names WHERE ({columns}) IN (VALUES {rows})");
+        let mut kinds = [Kind::Text; NAMES.len() + 1];
+        kinds[0] = Kind::Int;
+        for row in self.rows(&sql, texts, &kinds).await? {
+            let mut values = row.into_iter();
+            let Some(Value::Int(number)) = values.next() else { continue };
+            let texts: Vec<Arc<str>> =
+                values.filter_map(Value::into_text).map(Into::into).collect();
+            if let Ok(names) = NamesOfRow::try_from(texts) {
+                self.numbers.insert(names, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Columns that are NULL in all rows are left out: most batches have no client's id for a call.
     pub(super) async fn insert(&mut self, bulk: &Bulk, cells: &[Cell]) -> Result<u64, Failure> {
         let mut affected = 0;
         let used = used_columns(cells, bulk.columns.len());
@@ -217,11 +270,16 @@ fn values(row: &SqliteRow, kinds: &[Kind]) -> Result<Vec<Value>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control_plane::store::columns::SPEND_LOGS, limits::SQLITE_VALUES_MAX};
+    use crate::{
+        control_plane::store::{packed::SPEND_ROWS, rollup::DAILY_SPEND},
+        limits::SQLITE_VALUES_MAX,
+    };
 
     #[test]
     fn a_statement_has_no_more_values_than_it_may() {
-        assert!(SPEND_LOGS.len() * STORE_ROWS_PER_STATEMENT_MAX <= SQLITE_VALUES_MAX);
+        for width in [SPEND_ROWS.len(), DAILY_SPEND.len(), NAMES.len()] {
+            assert!(width * STORE_ROWS_PER_STATEMENT_MAX <= SQLITE_VALUES_MAX);
+        }
     }
 
     #[test]

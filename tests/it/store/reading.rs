@@ -9,7 +9,7 @@ use outcrop::boundary::ledger::entry::{
 use outcrop::control_plane::names::MASTER_KEY_NAME;
 use outcrop::control_plane::spend::{Day, GroupBy, LogsQuery, ReportQuery, in_dollars};
 use outcrop::control_plane::store::SQLITE_FILE;
-use outcrop::units::{PicoUsd, Tokens};
+use outcrop::units::{PicoUsd, RequestId, Tokens, UnixMicros};
 
 use super::place::{DAY, Place, deployment_name, entries, key_name, on_both, run, store};
 use super::{ALL, sums, total};
@@ -72,6 +72,11 @@ fn rows_are_found_newest_first(place: &Place) {
         let store = store(place);
         let mut all = entries(31, 300);
         all[7].call_id = KeptCallId::new(b"the-one");
+        // Within one millisecond, and the ids in the other order.
+        all[8].started = UnixMicros(all[8].started.0 / 1000 * 1000);
+        all[9].started = UnixMicros(all[8].started.0 + 999);
+        all[8].request_id = RequestId::new(all[8].started, u128::MAX);
+        all[9].request_id = RequestId::new(all[9].started, 0);
         store.record(&all, &place.names).await.expect("recorded");
         all.sort_by_key(|entry| std::cmp::Reverse((entry.started, entry.request_id)));
         let expected = |keep: &dyn Fn(&Entry) -> bool| -> Vec<String> {
@@ -202,17 +207,18 @@ fn questions_are_answered_from_indices() {
     run(async {
         store(&place).record(&entries(34, 10), &place.names).await.expect("recorded");
         for (condition, index) in [
-            ("", "spend_logs_started"),
-            ("WHERE api_key = 'a'", "spend_logs_api_key"),
-            ("WHERE api_key = 'a' AND started_us >= 5", "spend_logs_api_key"),
-            ("WHERE (request_id = 'a' OR litellm_call_id = 'a')", "spend_logs_call_id"),
-            ("WHERE started_us >= 5 AND started_us < 9", "spend_logs_started"),
+            ("", "SCAN r\n"),
+            ("WHERE api_key = 'a' AND request_id >= '5'", "SEARCH r USING PRIMARY KEY"),
+            ("WHERE request_id = 'a'", "SEARCH r USING PRIMARY KEY"),
+            ("WHERE litellm_call_id = 'a'", "SEARCH r USING INDEX spend_rows_call_id"),
+            ("WHERE request_id >= '5' AND request_id < '9'", "SEARCH r USING PRIMARY KEY"),
         ] {
             let sql = format!(
-                "EXPLAIN QUERY PLAN SELECT * FROM spend_logs {condition} ORDER BY started_us DESC, request_id DESC LIMIT 9"
+                "EXPLAIN QUERY PLAN SELECT * FROM spend_logs {condition} ORDER BY request_id DESC LIMIT 9"
             );
             let plan = place.text(&sql).await;
             assert!(plan.contains(index), "{sql}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
         }
         let sql = "EXPLAIN QUERY PLAN SELECT day, SUM(requests) FROM daily_spend WHERE day >= 'a' GROUP BY day";
         assert!(place.text(sql).await.contains("SEARCH daily_spend USING PRIMARY KEY"));

@@ -10,8 +10,8 @@ use outcrop::units::{PicoUsd, Tokens};
 use super::place::{Place, deployment_name, entries, key_name, run, store};
 use crate::postgres::Postgres;
 
-const BATCH: usize = 1024;
-const BATCHES: usize = 100;
+const BATCH: usize = 4096;
+const BATCHES: usize = 25;
 
 #[test]
 #[ignore = "measures; see above"]
