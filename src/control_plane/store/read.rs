@@ -123,7 +123,7 @@ fn postgres_logs(query: &LogsQuery) -> (String, Vec<Cell>) {
     (sql, cells)
 }
 
-/// By ranges of the primary key, from its end. Names have no index, which would cost each request: a key's
+/// By ranges of the primary key, from its end: ids know milliseconds, what is found is put in order. Names have no index, which would cost each request: a key's
 /// rows are found by walking the range.
 fn sqlite_logs(query: &LogsQuery) -> (String, Vec<Cell>) {
     let (mut conditions, mut cells) = (Vec::new(), Vec::new());
@@ -151,7 +151,10 @@ fn sqlite_logs(query: &LogsQuery) -> (String, Vec<Cell>) {
         cells.push(Cell::text(key));
     }
     cells.push(rows_max(query));
-    let sql = format!("{} ORDER BY r.request_id DESC", select(&format!("{rows} LIMIT ?)"), ""));
+    let sql = format!(
+        "{} ORDER BY started_us DESC, request_id DESC",
+        select(&format!("{rows} LIMIT ?)"), "")
+    );
     (sql, cells)
 }
 

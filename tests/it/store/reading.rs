@@ -9,7 +9,7 @@ use outcrop::boundary::ledger::entry::{
 use outcrop::control_plane::names::MASTER_KEY_NAME;
 use outcrop::control_plane::spend::{Day, GroupBy, LogsQuery, ReportQuery, in_dollars};
 use outcrop::control_plane::store::SQLITE_FILE;
-use outcrop::units::{PicoUsd, Tokens};
+use outcrop::units::{PicoUsd, RequestId, Tokens, UnixMicros};
 
 use super::place::{DAY, Place, deployment_name, entries, key_name, on_both, run, store};
 use super::{ALL, sums, total};
@@ -72,6 +72,11 @@ fn rows_are_found_newest_first(place: &Place) {
         let store = store(place);
         let mut all = entries(31, 300);
         all[7].call_id = KeptCallId::new(b"the-one");
+        // Within one millisecond, and the ids in the other order.
+        all[8].started = UnixMicros(all[8].started.0 / 1000 * 1000);
+        all[9].started = UnixMicros(all[8].started.0 + 999);
+        all[8].request_id = RequestId::new(all[8].started, u128::MAX);
+        all[9].request_id = RequestId::new(all[9].started, 0);
         store.record(&all, &place.names).await.expect("recorded");
         all.sort_by_key(|entry| std::cmp::Reverse((entry.started, entry.request_id)));
         let expected = |keep: &dyn Fn(&Entry) -> bool| -> Vec<String> {
