@@ -41,7 +41,7 @@ pub const USAGE_SCAN_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const USAGE_CONFIRM_BYTES_MAX: usize = 256 * 1024;
 /// What is kept of a frame that the network cut; those that count tokens have some hundred bytes. Ours.
 /// Hit: the frame passes unread.
-pub const CUT_FRAME_BYTES_MAX: usize = 64 * 1024;
+pub const CUT_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// How long an answer whose client left is read on, if `outcrop.on_client_disconnect` says so. Ours: longer
 /// than models speak. Hit: its connection closes, and its usage is what was seen.
 pub const ABANDONED_MS_MAX: u64 = 120_000;
@@ -51,6 +51,8 @@ pub const ABANDONED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const BOOKS_CLOSE_MS_MAX: u64 = 10_000;
 /// Between two looks for rows that are older than they may be. Ours.
 pub const PRUNE_EVERY_MS: u64 = 3_600_000;
+/// And while there are such rows. Ours: other work of the store comes in between.
+pub const PRUNE_AGAIN_MS: u64 = 1_000;
 /// Scrapes that wait to be rendered. Ours. Hit: they wait longer.
 pub const RENDERINGS_MAX: usize = 16;
 /// Base64 characters decoded at once, on the stack. Ours; a multiple of 4, so that blocks decode alone.
@@ -186,7 +188,7 @@ pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 
 /// Requests under way that a core's ledger shows as such after the process was killed. Ours: 1 MiB. Hit:
 /// those beyond are served, and recorded at their end only.
-pub const LEDGER_SLOTS: u32 = 4096;
+pub const LEDGER_SLOTS: u32 = 16_384;
 /// Entries of a core that wait to be recorded. Ours: 8 MiB; a power of two. Hit, as the disk is full: what
 /// does not fit is counted as lost, or requests are refused (`outcrop.ledger.on_full`).
 pub const LEDGER_ENTRIES: u32 = 32_768;

@@ -43,7 +43,7 @@ use crate::{
         ledger::{self, Reader, Shape, Writer, entry::Entry},
         notice::{Event, Notices},
     },
-    limits::{BOOKS_CLOSE_MS_MAX, PRUNE_EVERY_MS, RENDERINGS_MAX},
+    limits::{BOOKS_CLOSE_MS_MAX, PRUNE_AGAIN_MS, PRUNE_EVERY_MS, RENDERINGS_MAX},
     net::clock,
 };
 
@@ -253,8 +253,11 @@ async fn maintain(store: Option<&Store>, shown: &Shown, say: impl Fn(&str) + Cop
         let Some(store) = store else { return future::pending().await };
         told(store.check().await);
         loop {
-            told(store.prune(clock::unix_now()).await.map(drop));
-            sleep(Duration::from_millis(PRUNE_EVERY_MS)).await;
+            // As long as there is something to delete: one call is bounded.
+            let pruned = store.prune(clock::unix_now()).await;
+            let pause = if matches!(pruned, Ok(1..)) { PRUNE_AGAIN_MS } else { PRUNE_EVERY_MS };
+            told(pruned.map(drop));
+            sleep(Duration::from_millis(pause)).await;
         }
     };
     let tell = async {

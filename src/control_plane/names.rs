@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -65,12 +66,17 @@ impl Names {
     /// # Errors
     /// What the file system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let mut names = Self::default();
+        let mut lines = BufReader::new(&file);
+        let mut line = Vec::new();
         let mut ends_in_line = true;
-        for line in BufReader::new(&file).split(b'\n') {
-            let line = line?;
-            ends_in_line = true;
+        while {
+            line.clear();
+            lines.read_until(b'\n', &mut line)? > 0
+        } {
+            ends_in_line = line.ends_with(b"\n");
             match serde_json::from_slice(&line) {
                 Ok(Line::Deployment(number, name)) => {
                     names.deployments.insert(DeploymentRef(number), name);
@@ -78,7 +84,7 @@ impl Names {
                 Ok(Line::Key(number, name)) => {
                     names.keys.insert(KeyRef(number), name);
                 }
-                Err(_torn) => ends_in_line = false,
+                Err(_torn) => {} // and written anew when it is needed
             }
         }
         names.file = Some(file);
@@ -185,6 +191,13 @@ mod tests {
         assert_eq!((names.deployment(first), names.deployment(second)), (Some(&east), Some(&west)));
         assert_eq!(names.key(master), Some(&key));
         assert_eq!(names.key(KeyRef(0)), None);
+        // Torn right before the line's end: what is written next begins a line of its own.
+        let text = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 1]).unwrap();
+        let mut names = Names::open(&path).unwrap();
+        names.add_deployment(&DeploymentName { id: "north".into(), ..east.clone() }).unwrap();
+        let names = Names::open(&path).unwrap();
+        assert_eq!((names.deployments.len(), names.keys.len()), (3, 1));
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -119,7 +119,9 @@ impl Account {
         let Some(ledger) = &self.ledger else { return };
         let entry = &mut self.entry;
         entry.attempts = entry.attempts.saturating_add(1);
-        entry.timing.overhead_us = micros(self.whole_at).saturating_sub(connected_us);
+        if entry.attempts == 1 {
+            entry.timing.overhead_us = micros(self.whole_at).saturating_sub(connected_us);
+        }
         if is_reused {
             entry.marks = entry.marks.with(Marks::REUSED, true);
         }
@@ -127,6 +129,12 @@ impl Account {
             None => self.ticket = Some(ledger.begin(entry)),
             Some(ticket) => ledger.update(ticket, entry),
         }
+    }
+
+    /// Whether bytes of it may have gone to AWS.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.entry.attempts > 0
     }
 
     /// Our own part of the time, up to the request's first byte upstream.

@@ -328,8 +328,10 @@ fn tell_cost(context: &HeadContext<'_>, answer: &mut Answer, tap: &mut Tap, out:
             return;
         }
         reading.usage
-    } else {
+    } else if tap.fields_tell_all(rate) {
         tap.usage_by_fields()
+    } else {
+        return;
     };
     if usage.input.is_none() && usage.images.is_none() && usage.search_queries.is_none() {
         return;

@@ -7,7 +7,11 @@
 //!                                                                    → ledger entry, however it ended
 //! ```
 
-use std::{io, pin::pin, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use crate::{
     bedrock::{fault::Fault, operation::Action},
@@ -34,7 +38,7 @@ use crate::{
     limits::{ABANDONED_MS_MAX, CLIENT_STALL_MS_MAX},
     net::{
         clock,
-        runtime::{Elapsed, timeout},
+        runtime::{Elapsed, timeout_at},
     },
 };
 
@@ -113,11 +117,6 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
                 }
             };
             scratch.account.received(scratch.content.len());
-            if snapshot.refuses_unaccounted && worker.is_ledger_full() {
-                let keeps_alive = may_continue(worker, &intake);
-                return answer_fault(client, scratch, &intake, Fault::Unaccountable, keeps_alive)
-                    .await;
-            }
             let index = group.pick(worker.random());
             scratch.account.picked(&snapshot.deployments[index]);
             let operation =
@@ -192,6 +191,15 @@ async fn operate(
                 }
             }
         };
+        // Nothing is awaited between this look and the room's being taken.
+        if operation.snapshot.refuses_unaccounted
+            && !scratch.account.was_sent()
+            && worker.is_ledger_full()
+        {
+            worker.pool.give(endpoint.index, upstream, &worker.spares);
+            let keeps_alive = may_continue(worker, intake);
+            return answer_fault(client, scratch, intake, Fault::Unaccountable, keeps_alive).await;
+        }
         scratch.account.sending(connected_us, upstream.is_reused);
         let way = if upstream.is_reused {
             &worker.counters.upstream_reuses
@@ -213,9 +221,9 @@ async fn operate(
                 let (fault, keeps_alive) = (no_answer.fault(), may_continue(worker, intake));
                 return answer_fault(client, scratch, intake, fault, keeps_alive).await;
             }
-            Attempted::Answered { answer, is_gone } => {
-                return relay(client, worker, scratch, operation, (upstream, answer, is_gone))
-                    .await;
+            Attempted::Answered { answer, gone_until } => {
+                let what = (upstream, answer, gone_until);
+                return relay(client, worker, scratch, operation, what).await;
             }
         }
     }
@@ -228,7 +236,7 @@ enum Attempted {
     /// No answer.
     Failed(NoAnswer),
     /// An answer's head; the client may have left meanwhile, and its usage still be wanted.
-    Answered { answer: Answer, is_gone: bool },
+    Answered { answer: Answer, gone_until: Option<Instant> },
 }
 
 /// Signs and sends the request, and waits for the answer's head.
@@ -271,12 +279,13 @@ async fn attempt(
         Ok(answer)
     };
     let mut exchange = pin!(exchange);
-    let mut is_gone = false;
+    let mut gone_until = None;
     let answer = match client.inbox.unless_gone(exchange.as_mut()).await {
         Ok(answer) => answer,
         Err(_gone) if operation.snapshot.drains_abandoned => {
-            is_gone = true;
-            match timeout(Duration::from_millis(ABANDONED_MS_MAX), exchange).await {
+            let deadline = clock::now() + Duration::from_millis(ABANDONED_MS_MAX);
+            gone_until = Some(deadline);
+            match timeout_at(deadline, exchange).await {
                 Ok(answer) => answer,
                 Err(Elapsed) => return Attempted::Abandoned,
             }
@@ -286,9 +295,9 @@ async fn attempt(
     match answer {
         Ok(answer) => {
             account.answered(answer.status, answer.error, answer.upstream_id);
-            Attempted::Answered { answer, is_gone }
+            Attempted::Answered { answer, gone_until }
         }
-        Err(_) if is_gone => Attempted::Abandoned,
+        Err(_) if gone_until.is_some() => Attempted::Abandoned,
         Err(no_answer) => Attempted::Failed(no_answer),
     }
 }
@@ -299,15 +308,16 @@ async fn relay(
     worker: &Worker,
     scratch: &mut Scratch,
     operation: &Operation<'_>,
-    (mut upstream, mut answer, is_gone): (Box<Upstream>, Answer, bool),
+    (mut upstream, mut answer, gone_until): (Box<Upstream>, Answer, Option<Instant>),
 ) -> After {
     let deployment = &operation.snapshot.deployments[operation.index];
     let flow = &mut answer.flow;
     let drains = operation.snapshot.drains_abandoned;
-    let audience = Audience { client, is_gone, drains, deadline: None };
-    let relayed = relay::relay_content(audience, &mut upstream, (deployment, flow), scratch).await;
+    let mut audience = Audience { client, drains, left: gone_until.map(|until| (until, 0)) };
+    let relayed =
+        relay::relay_content(&mut audience, &mut upstream, (deployment, flow), scratch).await;
     let Scratch { account, tap, .. } = scratch;
-    account.carried(flow.carried());
+    account.carried(audience.left.map_or(flow.carried(), |(_, carried)| carried));
     let outcome = match relayed {
         Relayed::Whole => Outcome::Whole,
         Relayed::Drained => Outcome::Drained,

@@ -42,59 +42,62 @@ pub enum Relayed {
 pub struct Audience<'a> {
     /// The client.
     pub client: &'a Client<'a>,
-    /// It has left: the answer is read for its usage alone.
-    pub is_gone: bool,
     /// An answer whose client leaves is read on to its end.
     pub drains: bool,
-    /// Until when, once it has left.
-    pub deadline: Option<Instant>,
+    /// It has left, and the answer is read for its usage alone: until when, and the content that it got.
+    pub left: Option<(Instant, u64)>,
 }
 
 impl Audience<'_> {
-    fn leave(&mut self) {
-        self.is_gone = true;
-        self.deadline.get_or_insert_with(|| clock::now() + Duration::from_millis(ABANDONED_MS_MAX));
+    fn leave(&mut self, carried: u64) {
+        self.left.get_or_insert_with(|| {
+            (clock::now() + Duration::from_millis(ABANDONED_MS_MAX), carried)
+        });
     }
 }
 
 /// Relays content: first `out`, which holds the head, then what arrives.
 pub async fn relay_content(
-    mut audience: Audience<'_>,
+    audience: &mut Audience<'_>,
     upstream: &mut Upstream,
     (deployment, flow): (&Deployment, &mut Outflow),
     scratch: &mut Scratch,
 ) -> Relayed {
-    let Scratch { out, tap, account, .. } = scratch;
+    let Scratch { out, tap, account, content, .. } = scratch;
     loop {
+        let before = flow.carried();
         let from = flow.end(tap, out);
         if flow.carried() > 0 {
             account.first_content();
         }
-        if flow.is_done() || flow.broken().is_some() {
-            // Before the client can have seen the end: what it has seen is accounted for.
+        // Before the client can have seen the end: what it has seen is accounted for. And at the beginning of
+        // what does not end at once, for that may be a long time.
+        if flow.is_done() || flow.broken().is_some() || before == 0 {
             account.settle(&tap.reading(), deployment.rate.as_deref());
             account.secure(flow.carried());
         }
-        if out.len() > from && !audience.is_gone {
+        if out.len() > from && audience.left.is_none() {
             let stall = Duration::from_millis(CLIENT_STALL_MS_MAX);
-            audience.is_gone = audience.client.send(out, from, stall).await.is_err();
+            if audience.client.send(out, from, stall).await.is_err() {
+                audience.leave(before);
+                *content = Vec::new(); // an abandoned answer costs no more than its connection
+            }
         }
         out.clear();
         if let Some(what) = flow.broken() {
             return Relayed::Cut(what);
         }
-        match (flow.is_done(), audience.is_gone) {
-            (true, false) => return Relayed::Whole,
-            (_, true) if !audience.drains => return Relayed::ClientGone,
-            (true, true) => return Relayed::Drained,
-            (false, true) => audience.leave(),
-            (false, false) => {}
+        match (flow.is_done(), audience.left) {
+            (_, Some(_)) if !audience.drains => return Relayed::ClientGone,
+            (true, Some(_)) => return Relayed::Drained,
+            (true, None) => return Relayed::Whole,
+            (false, Some((_, carried))) if flow.carried() - carried > ABANDONED_BYTES_MAX => {
+                return Relayed::ClientGone;
+            }
+            (false, _) => {}
         }
         flow.begin(out);
-        let arrived = next_arrival(&mut audience, upstream, flow, out).await;
-        if audience.deadline.is_some() && flow.carried() > ABANDONED_BYTES_MAX {
-            return Relayed::ClientGone;
-        }
+        let arrived = next_arrival(audience, upstream, flow, out).await;
         match arrived {
             Err(Gone) => return Relayed::ClientGone,
             Ok(Err(Elapsed)) => return Relayed::Cut("it was silent for too long"),
@@ -119,15 +122,16 @@ async fn next_arrival(
     flow: &mut Outflow,
     out: &mut Vec<u8>,
 ) -> Result<Result<Result<Arrival, TlsError>, Elapsed>, Gone> {
+    let carried = flow.carried();
     let mut sink = |bytes: &[u8]| flow.push(bytes, out);
     let arrival = pin!(upstream.receive(&mut sink));
     let mut arrival = pin!(within_answer_time(arrival));
-    if audience.deadline.is_none() {
+    if audience.left.is_none() {
         match audience.client.inbox.unless_gone(arrival.as_mut()).await {
-            Err(Gone) if audience.drains => audience.leave(),
+            Err(Gone) if audience.drains => audience.leave(carried),
             arrived => return arrived,
         }
     }
-    let deadline = audience.deadline.unwrap_or_else(clock::now);
-    timeout_at(deadline, arrival).await.map_err(|Elapsed| Gone)
+    let until = audience.left.map_or_else(clock::now, |(until, _)| until);
+    timeout_at(until, arrival).await.map_err(|Elapsed| Gone)
 }

@@ -15,6 +15,7 @@ use crate::{
     bedrock::{
         fault::ErrorName,
         operation::Action,
+        price::Rate,
         usage::{BodyUsage, Counts, Family, FieldUsage, StreamUsage, Usage},
     },
     limits::{CUT_FRAME_BYTES_MAX, USAGE_CONFIRM_BYTES_MAX, USAGE_SCAN_BYTES_MAX},
@@ -40,6 +41,9 @@ pub struct Tap {
     cut_frame: Vec<u8>,
     /// The stream's own word that it failed.
     exception: Option<ErrorName>,
+    family: Family,
+    /// A frame passed that was too large to be kept.
+    has_passed_over: bool,
 }
 
 #[derive(Default)]
@@ -94,9 +98,11 @@ impl Tap {
             self.cut_frame = Vec::new();
         }
         self.exception = None;
+        self.has_passed_over = false;
         self.fields = opening.fields;
+        self.family = opening.family;
         let is = |wanted| is_type(opening.content_type, wanted);
-        self.reader = if is(EVENT_STREAM) {
+        self.reader = if is(EVENT_STREAM) && !opening.is_encoded {
             let mut usage = StreamUsage::new(opening.family);
             usage.on_fields(opening.fields.counts());
             Reader::Stream { cutter: Cutter::new(), usage }
@@ -152,12 +158,13 @@ impl Tap {
                         Found::Continues if cut_frame.len() < CUT_FRAME_BYTES_MAX => {
                             cut_frame.extend_from_slice(piece);
                         }
-                        Found::Continues => {}
+                        Found::Continues => self.has_passed_over = true,
                         Found::Ends => {
                             cut_frame.extend_from_slice(piece);
-                            // `None`: too large to be one that counts tokens.
-                            if let Ok(Some(frame)) = parse_frame(cut_frame) {
-                                on_frame(&frame, usage, &mut self.exception);
+                            // `None`: too large to be kept.
+                            match parse_frame(cut_frame) {
+                                Ok(Some(frame)) => on_frame(&frame, usage, &mut self.exception),
+                                _ => self.has_passed_over = true,
                             }
                         }
                     }
@@ -174,6 +181,17 @@ impl Tap {
             Reader::Stream { cutter, .. } => cutter.is_between_frames(),
             Reader::Nothing | Reader::Body { .. } => true,
         }
+    }
+
+    /// Whether the content can add nothing to what the head's fields tell, as far as `rate` makes a
+    /// difference: how much of the input was cached, and under which service tier.
+    #[must_use]
+    pub fn fields_tell_all(&self, rate: &Rate) -> bool {
+        let counts = self.fields.counts();
+        let is_cache_told = counts.cache_read.is_some() && counts.cache_write.is_some();
+        let has_cache =
+            matches!(self.family, Family::Claude | Family::Nova | Family::OpenAi | Family::Unknown);
+        (is_cache_told || !has_cache) && (counts.tier.is_some() || !rate.has_tiers())
     }
 
     /// What the head's fields alone tell; nothing of a stream's.
@@ -197,7 +215,7 @@ impl Tap {
             Reader::Stream { usage, .. } => Reading {
                 usage: usage.settle(),
                 is_stream: true,
-                has_unread_events: usage.unread_events() > 0,
+                has_unread_events: usage.unread_events() > 0 || self.has_passed_over,
                 ..nothing
             },
         }

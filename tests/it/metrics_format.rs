@@ -201,6 +201,7 @@ fn specimen() -> (String, u128) {
         driver: "io_uring",
         ..Gauges::default()
     };
-    let known = entries.iter().filter_map(|entry| entry.charge.known());
+    let counted = entries.iter().filter(|entry| entry.outcome != Outcome::Page);
+    let known = counted.filter_map(|entry| entry.charge.known());
     (metrics.render(&gauges), known.map(|amount| u128::from(amount.0)).sum())
 }

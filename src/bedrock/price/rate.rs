@@ -176,6 +176,12 @@ impl Rate {
         is_there.then_some(bracket)
     }
 
+    /// Whether a service tier besides the standard one has prices.
+    #[must_use]
+    pub fn has_tiers(&self) -> bool {
+        TIERS.iter().any(|tier| *tier != ServiceTier::Standard && self.bracket(*tier).is_some())
+    }
+
     /// The price of one piece.
     #[must_use]
     pub fn piece(&self, piece: Piece) -> Option<PicoUsd> {

@@ -3,7 +3,7 @@
 use crate::bedrock::model;
 
 /// Models that report usage alike.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Family {
     /// Anthropic's Messages API.
     Claude,
@@ -23,6 +23,7 @@ pub enum Family {
     OpenAi,
     /// Nothing in the body, or no model that we know: an ARN, an imported model. All of the above is
     /// looked for, apart from what is counted in arrays, whose names may mean anything.
+    #[default]
     Unknown,
 }
 

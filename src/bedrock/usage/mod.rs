@@ -179,6 +179,27 @@ impl Usage {
         counted == Self::default()
     }
 
+    /// LiteLLM's `prompt_tokens`: input, cache reads and cache writes, as far as they are known.
+    #[must_use]
+    pub fn prompt(&self) -> Option<Tokens> {
+        let parts = [
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.cache_write_unsplit,
+        ];
+        parts.iter().any(Option::is_some).then(|| self.input_total())
+    }
+
+    /// Prompt and output, as far as they are known.
+    #[must_use]
+    pub fn total(&self) -> Option<Tokens> {
+        let parts = [self.prompt(), self.output];
+        let known = parts.into_iter().flatten();
+        known.reduce(|one, other| Tokens(one.0.saturating_add(other.0)))
+    }
+
     /// All that went in: input, cache reads and cache writes. Decides on long-context prices.
     #[must_use]
     pub fn input_total(&self) -> Tokens {

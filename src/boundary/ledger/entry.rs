@@ -76,7 +76,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 12] = [
+    /// All, by their discriminants.
+    pub const ALL: [Self; 12] = [
         Self::Open,
         Self::Whole,
         Self::AnswerCut,
@@ -146,6 +147,10 @@ impl Charge {
 impl From<Cost> for Charge {
     fn from(cost: Cost) -> Self {
         match cost {
+            // What a 64-bit column of a database cannot hold, nobody has spent.
+            Cost::Known(Bill { total, .. }) if i64::try_from(total.0).is_err() => {
+                Self::Unknown(UnknownCost::TooLarge)
+            }
             Cost::Known(Bill { total, .. }) => Self::Known(total),
             Cost::Unknown(why) => Self::Unknown(why.into()),
         }
@@ -166,7 +171,7 @@ pub enum UnknownCost {
     NoTier = 4,
     /// No price is known for the model at all.
     NoRate = 5,
-    /// Above $18.4 M: an answer that lies.
+    /// Above $9.2 M: an answer that lies.
     TooLarge = 6,
 }
 

@@ -15,6 +15,9 @@ use super::{
     mapping::{Counter, Mapping},
 };
 
+/// Slots that no request begins with: one that is under way needs a second for an instant.
+const SLOTS_SPARED: usize = 1;
+
 /// A request that is under way. Give it back with [`Writer::finish`]: one that is dropped instead keeps its
 /// room to the process's end, and is recorded as interrupted then.
 #[must_use = "give it back with finish"]
@@ -59,18 +62,19 @@ impl Writer {
     /// Whether one request more can be recorded, however those under way end.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.has_free_beyond(self.tickets.get())
+        self.free_count.get() > SLOTS_SPARED && self.has_free_beyond(self.tickets.get())
     }
 
     /// A request goes upstream: should the process be killed from here on, it is found as interrupted.
     pub fn begin(&self, entry: &Entry) -> Ticket {
         self.set_tickets(self.tickets.get() + 1);
-        Ticket { slot: Cell::new(self.take_slot(entry)) }
+        Ticket { slot: Cell::new(self.take_slot(entry, SLOTS_SPARED)) }
     }
 
-    /// More is known of it. While no slot is free, what was known before stands.
+    /// More is known of it.
     pub fn update(&self, ticket: &Ticket, entry: &Entry) {
-        if let Some(slot) = self.take_slot(entry)
+        let spared = if ticket.slot.get().is_some() { 0 } else { SLOTS_SPARED };
+        if let Some(slot) = self.take_slot(entry, spared)
             && let Some(before) = ticket.slot.replace(Some(slot))
         {
             self.give_slot(before);
@@ -124,8 +128,8 @@ impl Writer {
         free() > reserved
     }
 
-    fn take_slot(&self, entry: &Entry) -> Option<u32> {
-        let left = self.free_count.get().checked_sub(1)?;
+    fn take_slot(&self, entry: &Entry, spared: usize) -> Option<u32> {
+        let left = self.free_count.get().checked_sub(1).filter(|left| *left >= spared)?;
         self.free_count.set(left);
         let slot = self.free_slots[left].get();
         self.ticket_number.set(self.ticket_number.get() + 1);

@@ -93,14 +93,11 @@ fn names(entry: &Entry, who: Who<'_>, object: &mut Object<'_>) {
 
 fn usage(entry: &Entry, object: &mut Object<'_>) {
     let usage = &entry.usage;
-    let prompt = usage.input.map(|_| usage.input_total());
-    let total =
-        prompt.zip(usage.output).map(|(went_in, out)| Tokens(went_in.0.saturating_add(out.0)));
     let told = usage.told.unwrap_or_default();
     let counts = [
-        ("prompt_tokens", prompt),
+        ("prompt_tokens", usage.prompt()),
         ("completion_tokens", usage.output),
-        ("total_tokens", total),
+        ("total_tokens", usage.total()),
         ("input_tokens", usage.input),
         ("output_tokens", usage.output),
         ("cache_read_tokens", usage.cache_read),

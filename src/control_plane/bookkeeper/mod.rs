@@ -215,6 +215,8 @@ impl<S: Sink + 'static> Bookkeeper<S> {
     fn asked(&mut self, Ask { wish, answer }: Ask, observe: &mut impl FnMut(&[Entry])) {
         self.unsettled.read(observe);
         match wish {
+            // Where neither store nor disk takes anything, what can be told is what is there.
+            Wish::Settled if is_hopeless(&self.health) => drop(answer.send(())),
             Wish::Shown => drop(answer.send(())),
             Wish::Settled => self.waiting.push((self.unsettled.last_number(), answer)),
         }
@@ -228,6 +230,7 @@ impl<S: Sink + 'static> Bookkeeper<S> {
         {
             let _ = answer.send(());
         }
+        self.waiting.retain(|(_, answer)| !answer.is_closed());
     }
 
     fn tell_losses(&mut self, say: &mut impl FnMut(&str)) {
@@ -322,6 +325,10 @@ impl<S: Sink + 'static> Bookkeeper<S> {
             }
         }
     }
+}
+
+fn is_hopeless(health: &Health) -> bool {
+    matches!(health.report().condition, Condition::DiskRefuses { .. })
 }
 
 /// Never, while nothing is being written.

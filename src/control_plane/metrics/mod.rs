@@ -197,10 +197,8 @@ impl Metrics {
             }
             Charge::Unknown(_) => {}
         }
-        let prompt = entry.usage.input.map(|_| entry.usage.input_total().0);
-        let output = entry.usage.output.map(|tokens| tokens.0);
-        add(&mut sums.prompt, prompt);
-        add(&mut sums.total, prompt.zip(output).map(|(one, other)| one.saturating_add(other)));
+        add(&mut sums.prompt, entry.usage.prompt().map(|tokens| tokens.0));
+        add(&mut sums.total, entry.usage.total().map(|tokens| tokens.0));
         for (sum, count) in sums.kinds.iter_mut().zip(kinds(&entry.usage)) {
             add(sum, count);
         }

@@ -8,21 +8,8 @@ use super::{
     gauges::Gauges,
     histogram::Histogram,
 };
-use crate::limits::OUTAGE_FAILURES_MIN;
+use crate::{boundary::ledger::entry::Outcome, limits::OUTAGE_FAILURES_MIN};
 
-/// Final outcomes; all are shown, so that a first one is seen as an increase.
-const OUTCOMES: [&str; 10] = [
-    "whole",
-    "answer_cut",
-    "stream_corrupt",
-    "client_gone",
-    "drained",
-    "no_answer",
-    "not_sent",
-    "refused",
-    "interrupted",
-    "page",
-];
 /// A guess at a scrape's size.
 const PAGE_BYTES: usize = 64 * 1024;
 
@@ -75,7 +62,8 @@ impl Metrics {
             family.sample(&whose, count);
         }
         let mut family = page.counter("outcrop_outcomes_total", "Requests by how they ended.");
-        for outcome in OUTCOMES {
+        // All are shown, so that a first one is seen as an increase.
+        for outcome in Outcome::ALL.iter().filter(|it| **it != Outcome::Open).map(|it| it.word()) {
             let count = self.outcomes.get(outcome).copied().unwrap_or(0);
             family.sample(&[&Labels::of(&[("outcome", outcome)])], count);
         }

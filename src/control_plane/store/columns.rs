@@ -213,11 +213,6 @@ fn marks(marks: Marks, row: &mut impl Row) {
     }
 }
 
-fn sum(parts: &[Option<Tokens>]) -> Option<u64> {
-    let known = parts.iter().flatten().map(|tokens| tokens.0);
-    known.reduce(u64::saturating_add)
-}
-
 /// Values in the order of [`DETAILS`].
 pub(super) fn details(entry: &Entry, row: &mut impl Row) {
     let timing = entry.timing;
@@ -241,15 +236,8 @@ pub(super) fn details(entry: &Entry, row: &mut impl Row) {
     let cost = cost(entry.charge);
     row.count(cost.ok().map(i64::unsigned_abs));
     let usage = &entry.usage;
-    let prompt = sum(&[
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.cache_write_unsplit,
-    ]);
-    row.count(sum(&[prompt.map(Tokens), usage.output]));
-    row.count(prompt);
+    row.tokens(usage.total());
+    row.tokens(usage.prompt());
     row.tokens(usage.output);
     row.tokens(usage.input);
     row.bool(usage.partial);

@@ -262,13 +262,13 @@ fn what_the_end_of_the_process_interrupts(driver: DriverChoice) {
         assert_ne!(streaming.content(&head, &mut Vec::new()), End::Clean);
         assert_eq!(old.content(&old_head, &mut Vec::new()), End::Reset, "a FIN would say: whole");
         let rows = "SELECT group_concat(outcome || ' ' || call_type || ' ' || status || ' ' || \
-                    IFNULL(cost_pico, unknown_cost), ', ') FROM (SELECT * FROM spend_logs ORDER BY started_us)";
+                    IFNULL(cost_pico, unknown_cost) || ' ' || usage_partial, ', ') FROM (SELECT * FROM spend_logs ORDER BY started_us)";
         let folder = config.with_extension("data");
         assert_eq!(
             stored(&folder.join("outcrop.db"), rows),
-            "interrupted invoke-with-response-stream failure no_usage, \
-             interrupted invoke failure no_usage, \
-             interrupted invoke-with-response-stream failure no_usage",
+            "interrupted invoke-with-response-stream failure 12000000 1, \
+             interrupted invoke failure no_usage 0, \
+             interrupted invoke-with-response-stream failure 12000000 1",
             "{name}"
         );
         std::fs::remove_dir_all(folder).expect("a folder of ours");

@@ -61,8 +61,9 @@ impl Model {
         }
     }
 
+    /// One is spared, so that a request that has one can always take its next.
     fn has_free_slot(&self) -> bool {
-        self.open.iter().filter(|(_, has_slot)| *has_slot).count() < SHAPE.slots as usize
+        self.open.iter().filter(|(_, has_slot)| *has_slot).count() + 1 < SHAPE.slots as usize
     }
 }
 
@@ -90,7 +91,7 @@ impl Run {
     fn step(&mut self, step: &Step) {
         let under_way = self.tickets.len();
         let room = self.model.ring.len() + under_way < SHAPE.entries as usize;
-        assert_eq!(self.writer.has_room(), room);
+        assert_eq!(self.writer.has_room(), room && self.model.has_free_slot());
         match step {
             Step::Begin => {
                 let id = self.id();

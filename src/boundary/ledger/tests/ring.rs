@@ -86,7 +86,7 @@ fn entries_are_read_in_order_round_and_round() {
 #[test]
 fn what_is_admitted_can_be_recorded() {
     let folder = Folder::new("room");
-    let (writer, mut reader) = ring(&mut folder.open(SMALL));
+    let (writer, mut reader) = ring(&mut folder.open(Shape { slots: 8, ..SMALL }));
     let mut tickets: Vec<_> = (0..6).map(|id| writer.begin(&begun(id))).collect();
     assert!(writer.has_room());
     (10..14).for_each(|id| writer.push(&ended(id)));
