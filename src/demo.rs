@@ -18,6 +18,7 @@ use outcrop::{
         supervisor,
     },
     mock_bedrock::{Authority, Options, Seen, StandIn},
+    net::signals,
 };
 
 /// The regions played.
@@ -60,6 +61,7 @@ pub fn run(arguments: &Arguments, mut say: impl FnMut(&str)) -> Result<(), Strin
     let folder = Folder::make().map_err(words("cannot make a folder for the demo's files"))?;
     let ca = folder.0.join("ca.pem");
     authority.write_pem(&ca).map_err(words("cannot write the stand-in's CA"))?;
+    signals::hold(); // until somebody listens for them
     let start = |region: &&str| stand_in(region, &authority, arguments.frame_gap_ms);
     let stand_ins: Vec<StandIn> = REGIONS
         .iter()

@@ -7,13 +7,16 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use outcrop::control_plane::{
-    bind,
-    config::{self, Environment, Loaded, Problem},
-    prices_command,
-    spend::{Day, GroupBy, ReportQuery},
-    spend_command::{self, Form},
-    supervisor,
+use outcrop::{
+    control_plane::{
+        bind,
+        config::{self, Environment, Loaded, Problem},
+        prices_command,
+        spend::{Day, GroupBy, ReportQuery},
+        spend_command::{self, Form},
+        supervisor,
+    },
+    net::signals,
 };
 
 #[cfg(feature = "stand-in")]
@@ -205,6 +208,7 @@ fn serve(flags: &Serve) -> ExitCode {
     if let Some(reason) = bind.reason {
         say(&format!("listening on this machine only: {reason}"));
     }
+    signals::hold(); // until somebody listens for them
     let running = match supervisor::start(&loaded.settings, &bind, flags.num_workers) {
         Ok(running) => running,
         Err(error) => return failed(&error),

@@ -40,6 +40,7 @@ use crate::{
     net::{
         clock, cores,
         runtime::{Driver, probe_io_uring},
+        signals,
         tcp::Bound,
         tls::{self, ClientTls},
     },
@@ -226,6 +227,8 @@ impl Running {
     ) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let _caught = signal(SignalKind::hangup())?; // the books act on it; from here on it does not kill
+        signals::release();
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,

@@ -5,5 +5,6 @@
 pub mod clock;
 pub mod cores;
 pub mod runtime;
+pub mod signals;
 pub mod tcp;
 pub mod tls;

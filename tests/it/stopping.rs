@@ -17,6 +17,7 @@ use crate::running::{Running, answers_ready, free_port, path, scratch, within};
 const SECRET: &str = "outcrop-stand-in-secret";
 
 under_both_drivers!(
+    a_stop_right_after_the_start_is_in_order,
     a_stream_may_finish_after_sigterm,
     a_second_sigterm_ends_it_at_once,
     the_start_up_line_names_the_driver,
@@ -44,6 +45,22 @@ fn connect(running: &Running) -> Client {
 
 fn is_refused(running: &Running) -> bool {
     TcpStream::connect(("127.0.0.1", running.port)).is_err()
+}
+
+/// The port answers before anybody listens for signals: one that comes in between must not kill.
+fn a_stop_right_after_the_start_is_in_order(driver: DriverChoice) {
+    let nobody = ([127, 0, 0, 1], free_port()).into();
+    let config = config_file(driver, &[Deployment::plain(nobody)], "");
+    let arguments = ["--config", text(&config), "--host", "127.0.0.1", "--num_workers", "1"];
+    for _ in 0..5 {
+        let mut running = Running::spawn("stopped-early", &[], &arguments, &[]);
+        while is_refused(&running) && running.exited().is_none() {
+            std::thread::yield_now();
+        }
+        running.signal();
+        let status = running.wait();
+        assert!(status.is_some_and(|it| it.success()), "{status:?}\n{}", running.said());
+    }
 }
 
 fn a_stream_may_finish_after_sigterm(driver: DriverChoice) {
