@@ -12,6 +12,11 @@ use outcrop::{
         entry::{Charge, DeploymentRef, Entry, KeptCallId, KeyRef, Outcome},
         open,
     },
+    control_plane::{
+        access_log::{Colour, Who, write_json, write_text},
+        metrics::Metrics,
+        names::{DeploymentName, KeyName, Names},
+    },
     units::{PicoUsd, RequestId, Tokens, UnixMicros},
 };
 
@@ -84,5 +89,40 @@ fn requests(c: &mut Criterion) {
     let _ = fs::remove_dir_all(&folder);
 }
 
-criterion_group!(benches, requests);
+/// What its readers pay per entry: the access log's two forms, and the metrics.
+fn readers(c: &mut Criterion) {
+    let mut names = Names::in_memory();
+    let deployment = DeploymentName {
+        id: "claude-east".into(),
+        model_group: "claude".into(),
+        model: "us.anthropic.claude-sonnet-4-20250514-v1:0".into(),
+        region: "us-east-1".into(),
+        api_base: "https://bedrock-runtime.us-east-1.amazonaws.com".into(),
+    };
+    let key = KeyName { api_key: "0".repeat(64), alias: "team".into() };
+    let deployment = names.add_deployment(&deployment).expect("no file");
+    let key = names.add_key(&key).expect("no file");
+    let entry = Entry { deployment, key, ..ended() };
+    let (who, mut out) = (Who::of(&entry, &names), Vec::with_capacity(4096));
+    let mut group = c.benchmark_group("an entry as");
+    group.bench_function("a line of JSON", |b| {
+        b.iter(|| {
+            out.clear();
+            write_json(black_box(&entry), who, &mut out);
+        });
+    });
+    group.bench_function("a line of text", |b| {
+        b.iter(|| {
+            out.clear();
+            write_text(black_box(&entry), who, Colour::Plain, &mut out);
+        });
+    });
+    let mut metrics = Metrics::default();
+    group.bench_function("metrics", |b| {
+        b.iter(|| metrics.observe(std::slice::from_ref(black_box(&entry)), &names));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, requests, readers);
 criterion_main!(benches);

@@ -217,6 +217,16 @@ impl Marks {
     /// Events that could have had usage were not what AWS sends.
     pub const UNREAD_EVENTS: Self = Self(1 << 6);
 
+    /// Those that logs and the store list, by name; whether it was a stream has a field of its own there.
+    pub const LISTED: [(Self, &'static str); 6] = [
+        (Self::STREAM_EXCEPTION, "stream_exception"),
+        (Self::LONG_CONTEXT, "long_context"),
+        (Self::ASSUMES_5M, "assumes_5m"),
+        (Self::CALL_ID_CUT, "call_id_cut"),
+        (Self::REUSED, "reused"),
+        (Self::UNREAD_EVENTS, "unread_events"),
+    ];
+
     /// Both.
     #[must_use]
     pub fn with(self, other: Self, if_true: bool) -> Self {

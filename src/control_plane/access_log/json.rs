@@ -9,16 +9,6 @@ use crate::{
     units::Tokens,
 };
 
-/// Marks that are listed by name; whether it was a stream has a field of its own.
-const MARKS: [(Marks, &str); 6] = [
-    (Marks::STREAM_EXCEPTION, "stream_exception"),
-    (Marks::LONG_CONTEXT, "long_context"),
-    (Marks::ASSUMES_5M, "assumes_5m"),
-    (Marks::CALL_ID_CUT, "call_id_cut"),
-    (Marks::REUSED, "reused"),
-    (Marks::UNREAD_EVENTS, "unread_events"),
-];
-
 /// Appends the line and its `\n`. Allocates nothing once `out` has room.
 pub fn write_json(entry: &Entry, who: Who<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
@@ -136,7 +126,7 @@ fn usage(entry: &Entry, object: &mut Object<'_>) {
 
 fn marks(marks: Marks, object: &mut Object<'_>) {
     let mut separator = b'[';
-    for (_, word) in MARKS.into_iter().filter(|(mark, _)| marks.has(*mark)) {
+    for (_, word) in Marks::LISTED.into_iter().filter(|(mark, _)| marks.has(*mark)) {
         if separator == b'[' {
             object.name("marks");
         }

@@ -287,29 +287,3 @@ fn events_and_gauges_are_shown() {
         assert!(text.contains(line), "{line}{text}");
     }
 }
-
-/// `cargo test --release --lib -- --ignored --nocapture an_entry_costs`.
-#[test]
-#[ignore = "a measurement"]
-fn an_entry_costs() {
-    const ROUNDS: u32 = 1_000;
-    let mut names = Names::in_memory();
-    let entries: Vec<Entry> = (0..1000)
-        .map(|n: u32| {
-            let (one, other) = ((n % 10).to_string(), (n / 10 % 10).to_string());
-            let place = names.add_deployment(&deployment(&one)).unwrap();
-            whole(place, names.add_key(&key(&other)).unwrap())
-        })
-        .collect();
-    let mut metrics = Metrics::default();
-    let started = crate::net::clock::now();
-    for _ in 0..ROUNDS {
-        metrics.observe(std::hint::black_box(&entries), &names);
-    }
-    let observed = crate::net::clock::now();
-    let text = metrics.render(&Gauges::default());
-    let rendered = crate::net::clock::now();
-    let ns = observed.duration_since(started).as_nanos() / u128::from(ROUNDS * 1000);
-    let took = rendered.duration_since(observed);
-    println!("{ns} ns per entry; {} B in {took:?}", text.len());
-}

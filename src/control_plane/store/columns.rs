@@ -190,24 +190,15 @@ pub(super) fn is_success(entry: &Entry) -> bool {
         && !entry.marks.has(Marks::STREAM_EXCEPTION)
 }
 
-/// Marks that are not columns of their own, space-separated.
-const MARKS: [(Marks, &str); 6] = [
-    (Marks::STREAM_EXCEPTION, "stream_exception"),
-    (Marks::LONG_CONTEXT, "long_context"),
-    (Marks::ASSUMES_5M, "assumes_5m"),
-    (Marks::CALL_ID_CUT, "call_id_cut"),
-    (Marks::REUSED, "reused"),
-    (Marks::UNREAD_EVENTS, "unread_events"),
-];
-
 fn marks(marks: Marks, row: &mut impl Row) {
     let set = |known: &&(Marks, &str)| marks.has(known.0);
-    let mut words = MARKS.iter().filter(set).map(|(_, word)| *word);
+    let mut words = Marks::LISTED.iter().filter(set).map(|(_, word)| *word);
     match (words.next(), words.next()) {
         (None, _) => row.null(),
         (Some(word), None) => row.word(word),
         (Some(_), Some(_)) => {
-            let all: Vec<&'static str> = MARKS.iter().filter(set).map(|(_, word)| *word).collect();
+            let all: Vec<&'static str> =
+                Marks::LISTED.iter().filter(set).map(|(_, word)| *word).collect();
             row.words(&all);
         }
     }

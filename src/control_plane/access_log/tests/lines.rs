@@ -10,7 +10,6 @@ use crate::{
         usage::{Told, Usage},
     },
     boundary::ledger::entry::{Charge, Marks, Outcome, UnknownCost},
-    net::clock,
     units::Tokens,
 };
 
@@ -197,26 +196,4 @@ fn where_lines_go() {
     check(To::Stdout, false, true, text);
     check(To::Stdout, true, true, json);
     check(To::File(path.clone()), false, true, Some((Form::Json, Some(path))));
-}
-
-/// `cargo test --release --lib -- --ignored --nocapture a_line_costs`.
-#[test]
-#[ignore = "a measurement"]
-fn a_line_costs() {
-    const LINES: u32 = 1_000_000;
-    let (east, team) = (east(), team());
-    let who = Who { deployment: Some(&east), key: Some(&team) };
-    let (entry, mut out) = (entry(), Vec::with_capacity(4096));
-    for form in ["json", "text"] {
-        let started = clock::now();
-        for _ in 0..LINES {
-            out.clear();
-            match form {
-                "json" => write_json(std::hint::black_box(&entry), who, &mut out),
-                _ => write_text(std::hint::black_box(&entry), who, Colour::Plain, &mut out),
-            }
-        }
-        let ns = clock::now().duration_since(started).as_nanos() / u128::from(LINES);
-        println!("{form}: {ns} ns per line of {} B", out.len());
-    }
 }
