@@ -36,6 +36,10 @@ pub(super) fn read(root: &Node, environment: &Environment, problems: &mut Proble
     set(&mut to.enabled, ledger("enabled").and_then(|node| node.flag(problems)));
     let on_full = [("serve", OnFull::Serve), ("refuse", OnFull::Refuse)];
     set(&mut to.on_full, ledger("on_full").and_then(|node| choice(node, on_full, problems)));
+    if let (false, OnFull::Refuse, Some(node)) = (to.enabled, to.on_full, ledger("on_full")) {
+        let message = "has no effect while outcrop.ledger.enabled is false: all is served, and nothing recorded";
+        problems.warning(&node.place, message);
+    }
     set(&mut to.sync_ms, ledger("sync_ms").and_then(|node| sync_ms(node, problems)));
     let on_leave = [("cancel", OnClientDisconnect::Cancel), ("drain", OnClientDisconnect::Drain)];
     let node = value("outcrop", "on_client_disconnect");

@@ -48,7 +48,8 @@ litellm_settings:
   callbacks: [prometheus]
   success_callback: prometheus
 ";
-    let found = accounting(yaml, &[("DATABASE_URL", "mysql://x"), ("JSON_LOGS", "?")], &[]);
+    let environment = [("DATABASE_URL", "mysql://x"), ("JSON_LOGS", "?")];
+    let found = accounting(yaml, &environment, &["has no effect while outcrop.ledger.enabled"]);
     assert_eq!(found.data_dir, Path::new("etc/data/x"));
     assert_eq!(found.access_log, AccessLog::File("etc/log/access.json".into()));
     assert_eq!(found.on_client_disconnect, OnClientDisconnect::Drain);
