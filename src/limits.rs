@@ -142,9 +142,57 @@ pub const CLIENT_STALL_MS_MAX: u64 = 120_000;
 pub const CONNECT_MS_MAX: u64 = 5_000;
 /// TCP connect to one of several addresses, before the next is tried. Ours.
 pub const ADDRESS_MS_MAX: u64 = 1_000;
-/// From a request sent to the first byte of its answer, and between two reads of an answer: LiteLLM's
-/// default `timeout` on this path. Hit: 504 before the head, a truncated message after it.
+/// Between two reads of an answer's content, unless `stream_timeout` says otherwise for a stream: LiteLLM's
+/// default `timeout` on this path. Hit: a truncated message.
 pub const ANSWER_IDLE_MS_MAX: u64 = 600_000;
+/// How long a stream's status is held back for its first frame. Ours, below the time after which SDKs take
+/// silence for a failure. Hit: the status goes out alone.
+pub const FIRST_FRAME_MS_MAX: u64 = 15_000;
+/// What is held back of a stream while its first frame is not whole. Ours; Bedrock's exceptions have some
+/// hundred bytes. Hit: it goes out.
+pub const FIRST_FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Attempts of one request, in all groups together. Ours. Hit: the last failure is the client's.
+pub const ATTEMPTS_MAX: usize = 16;
+/// `num_retries`, in one group. Ours. Hit: no start.
+pub const RETRIES_MAX: u8 = 15;
+/// Any time-out in the configuration, in seconds. Ours: a day. Hit: no start.
+pub const TIMEOUT_S_MAX: f64 = 86_400.0;
+/// `cooldown_time` and `retry_after`, in seconds. Ours: a day. Hit: no start.
+pub const COOLDOWN_S_MAX: f64 = 86_400.0;
+/// `allowed_fails`. Ours. Hit: no start.
+pub const ALLOWED_FAILS_MAX: u64 = 1_000_000_000;
+/// `order`. Ours. Hit: no start.
+pub const ORDER_MAX: u64 = 1_000_000;
+/// The part of all requests, as its 1/n, that may be repeated. Ours. Hit: the last failure is the client's.
+pub const RETRIES_PART: u64 = 5;
+/// Over how long that is counted. Ours.
+pub const RETRIES_WINDOW_S: u64 = 10;
+/// Repeats in that time that are free: where there are few requests. Ours.
+pub const RETRIES_FREE: u64 = 10;
+/// The first back-off before the same deployment is asked again, its half at least; it doubles. Ours.
+pub const BACK_OFF_MS: u64 = 100;
+/// The longest. Ours: clients' own patience counts on. Hit: it is this.
+pub const BACK_OFF_MS_MAX: u64 = 2_000;
+/// `Retry-After` that is waited for in here. Ours. Hit: the answer goes to the client, who hears it.
+pub const RETRY_AFTER_WAIT_MS_MAX: u64 = 5_000;
+/// `Retry-After` that makes a cool-down longer. Ours, as LiteLLM. Hit: it is this.
+pub const RETRY_AFTER_COOLDOWN_MS_MAX: u64 = 60_000;
+/// How often a cool-down doubles while probes fail. Ours: who recovers is found out soon.
+pub const COOLDOWN_DOUBLINGS_MAX: u32 = 2;
+/// How long a probe may take to tell how it went. Ours: an answer's head may take minutes. Hit: another is sent.
+pub const PROBE_MS_MAX: u64 = 60_000;
+/// Failures in a row that make no cool-down, unless `allowed_fails` says otherwise: LiteLLM's default.
+pub const FAILS_ALLOWED: u32 = 3;
+/// Between two looks at other cores' use of what is balanced by use. Ours.
+pub const BALANCE_LOOK_MS: u64 = 100;
+/// Until a deployment at its limit of requests under way is looked at again, at the latest. Ours.
+pub const FULL_LOOK_MS: u64 = 1_000;
+/// In what time the latency of a deployment that nobody asks is half forgotten. Ours.
+pub const LATENCY_HALF_LIFE_MS: u64 = 10_000;
+/// `Retry-After` of an answer, in milliseconds. Ours: nothing is believed to be down for longer than a day.
+pub const RETRY_AFTER_MS_MAX: u64 = 86_400_000;
+/// `x-litellm-timeout` and its like: a day, as in the configuration. Hit: 400.
+pub const ASKED_TIMEOUT_S_MAX: f64 = 86_400.0;
 /// How long upstream may take none of a request before we look whether it has answered already. Ours.
 /// Hit with an answer: the rest is not sent.
 pub const EARLY_ANSWER_LOOK_MS: u64 = 100;

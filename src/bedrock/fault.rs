@@ -46,6 +46,13 @@ pub enum Fault {
     CredentialRefused,
     /// Upstream did not answer in time (upstream erred).
     AnswerTimeout,
+    /// Upstream, or the network, took no connection in time.
+    ConnectTimeout,
+    /// Every deployment is at the limit that the operator set for it (nobody erred).
+    Limited {
+        /// When one may have room again.
+        retry_after_ms: u64,
+    },
     /// Our control plane cannot take another page, or has ended (we erred).
     PageUnavailable,
     /// Our control plane did not make a page in time (we erred).
@@ -76,7 +83,8 @@ impl Fault {
             | Self::PageUnavailable
             | Self::ShuttingDown
             | Self::Unaccountable => 503,
-            Self::AnswerTimeout | Self::PageTimeout => 504,
+            Self::AnswerTimeout | Self::ConnectTimeout | Self::PageTimeout => 504,
+            Self::Limited { .. } => 429,
             Self::VersionNotSupported => 505,
         }
     }
@@ -91,8 +99,10 @@ impl Fault {
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
             Self::ContentTooLarge => "RequestEntityTooLargeException",
+            Self::Limited { .. } => "ThrottlingException",
             Self::Unreachable
             | Self::AnswerTimeout
+            | Self::ConnectTimeout
             | Self::PageUnavailable
             | Self::PageTimeout
             | Self::ShuttingDown
@@ -142,6 +152,10 @@ impl Fault {
                 "The model's endpoint refused this proxy's own credential; its operator can mend that."
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
+            Self::ConnectTimeout => "The model's endpoint took no connection in time; try again.",
+            Self::Limited { .. } => {
+                "All of this model's deployments are at their configured limits; try again later."
+            }
             Self::PageUnavailable => {
                 "This proxy has too many pages to make, or none can be made; try again."
             }
@@ -150,6 +164,15 @@ impl Fault {
             Self::Unaccountable => {
                 "This proxy cannot record what requests cost, and is told to serve none then; try again."
             }
+        }
+    }
+
+    /// When to come again, in milliseconds, of what passes by itself.
+    #[must_use]
+    pub fn retry_after_ms(self) -> Option<u64> {
+        match self {
+            Self::Limited { retry_after_ms } => Some(retry_after_ms),
+            _ => (self.status() == 503).then_some(1000),
         }
     }
 
@@ -259,6 +282,8 @@ mod tests {
             Fault::BadAnswer,
             Fault::CredentialRefused,
             Fault::AnswerTimeout,
+            Fault::ConnectTimeout,
+            Fault::Limited { retry_after_ms: 1 },
             Fault::PageUnavailable,
             Fault::PageTimeout,
             Fault::ShuttingDown,

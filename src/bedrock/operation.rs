@@ -41,6 +41,12 @@ impl Action {
         }
     }
 
+    /// Whether its answer is a stream of events.
+    #[must_use]
+    pub fn is_streaming(self) -> bool {
+        matches!(self, Self::InvokeWithResponseStream | Self::ConverseStream)
+    }
+
     fn from_segment(segment: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.segment() == segment)
     }

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +19,8 @@ use bytes::Bytes;
 use crate::{
     bedrock::{operation::Action, price::Rate, usage::Family},
     boundary::ledger::entry::{DeploymentRef, KeyRef},
-    policy::{auth::Keys, route::Routes},
+    limits::ANSWER_IDLE_MS_MAX,
+    policy::{auth::Keys, group::Group, route::Routes},
     secret::Secret,
     wire::{percent, sigv4},
 };
@@ -29,10 +31,18 @@ pub struct Snapshot {
     pub generation: u64,
     /// Who is let in.
     pub keys: Keys,
-    /// Model name → deployments.
+    /// Model name → group.
     pub routes: Routes,
-    /// What routes point to.
+    /// What routes point to, and how each is balanced.
+    pub groups: Vec<Group>,
+    /// What groups are made of.
     pub deployments: Vec<Deployment>,
+    /// The whole of a request: all its attempts, and the answer to its last byte.
+    pub request_timeout: Duration,
+    /// Groups that one request may fall back to.
+    pub fallbacks_max: u8,
+    /// A stream's status is held back until its first frame is there.
+    pub first_frame_failover: bool,
     /// Pages that Outcrop answers itself.
     pub pages: Pages,
     /// The largest request content taken, in bytes.
@@ -76,7 +86,27 @@ pub struct Deployment {
     pub reference: DeploymentRef,
     /// `https://host/base`, for people.
     pub api_base: String,
+    /// How long its answers may take.
+    pub timeouts: Timeouts,
     paths: [PreparedPath; Action::ALL.len()],
+}
+
+/// How long a deployment's answers may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until an answer's head.
+    pub head: Duration,
+    /// Of a stream: until its head and first frame, and between its bytes.
+    pub stream: Option<Duration>,
+    /// Between two reads of an answer's content.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let idle = Duration::from_millis(ANSWER_IDLE_MS_MAX);
+        Self { head: idle, stream: None, idle }
+    }
 }
 
 /// A path as it goes over the wire and as SigV4 sees it.
@@ -145,6 +175,7 @@ impl Deployment {
             family: Family::of(model_id),
             reference: DeploymentRef::default(),
             api_base: String::new(),
+            timeouts: Timeouts::default(),
             paths,
         }
     }

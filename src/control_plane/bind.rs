@@ -102,7 +102,7 @@ fn weakness(master_key: Option<&str>) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::{
-        control_plane::config::{Accounting, DriverChoice},
+        control_plane::config::{Accounting, DriverChoice, Router},
         secret::Secret,
     };
 
@@ -117,6 +117,7 @@ mod tests {
             price_map: None,
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
+            router: Router::default(),
         };
         let decided = decide(host, None, &settings).map(|bind| bind.address.to_string());
         assert_eq!(

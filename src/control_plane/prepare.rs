@@ -1,17 +1,20 @@
 //! Settings → snapshot: what the data plane needs, in the shape it needs it.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
+
+use ring::digest::{Context, SHA256};
 
 use super::{
     admin,
     config::{self, OnClientDisconnect, OnFull, Settings},
+    groups::{self, Grouped},
     names::{DeploymentName, KeyName, MASTER_KEY_NAME, Names},
 };
 use crate::{
     bedrock::usage::Family,
     boundary::ledger::entry::KeyRef,
-    boundary::snapshot::{Deployment, Endpoint, Snapshot, next_generation},
-    policy::{auth::Keys, balance::Group, route::Routes},
+    boundary::snapshot::{Credential, Deployment, Endpoint, Snapshot, Timeouts, next_generation},
+    policy::{auth::Keys, standing::Standing},
 };
 
 /// The endpoints of a process: one for each place, whoever names it, as long as the process lives.
@@ -40,40 +43,85 @@ impl Endpoints {
     }
 }
 
+/// How deployments, credentials and endpoints stand: as long as the process lives, whatever is configured.
+#[derive(Default)]
+pub struct Standings(HashMap<String, Arc<Standing>>);
+
+impl Standings {
+    fn of(&mut self, name: String) -> Arc<Standing> {
+        let slot = self.0.len();
+        self.0.entry(name).or_insert_with(|| Arc::new(Standing::new(slot))).clone()
+    }
+
+    /// Of the deployment with this id.
+    pub fn deployment(&mut self, id: &str) -> Arc<Standing> {
+        self.of(format!("deployment {id}"))
+    }
+
+    /// Of this credential.
+    pub fn credential(&mut self, credential: &Credential) -> Arc<Standing> {
+        let mut hash = Context::new(&SHA256);
+        let parts = match credential {
+            Credential::SigV4 { access_key_id, secret_access_key, session_token } => [
+                access_key_id.as_str(),
+                secret_access_key.expose(),
+                session_token.as_ref().map_or("", |token| token.expose()),
+            ],
+            Credential::ApiKey(key) => ["", "", key.expose()],
+        };
+        for part in parts {
+            hash.update(part.as_bytes());
+            hash.update(b"\0");
+        }
+        self.of(format!("credential {:x?}", hash.finish().as_ref()))
+    }
+
+    /// Of this endpoint.
+    pub fn endpoint(&mut self, endpoint: &Endpoint) -> Arc<Standing> {
+        self.of(format!("endpoint {}", endpoint.index))
+    }
+}
+
+/// What outlives a snapshot, and what snapshots name.
+#[derive(Default)]
+pub struct Lasting {
+    /// Places to connect to.
+    pub endpoints: Endpoints,
+    /// How all stand.
+    pub standings: Standings,
+}
+
 /// Makes a snapshot of checked settings. What ledger entries will refer to is named by then.
 ///
 /// # Errors
 /// When a name cannot be written down.
 pub fn snapshot(
     settings: &Settings,
-    endpoints: &mut Endpoints,
+    lasting: &mut Lasting,
     names: &mut Names,
 ) -> io::Result<Snapshot> {
-    let mut groups_named: Vec<&str> = Vec::new();
-    let mut members: HashMap<&str, Vec<(usize, u64)>> = HashMap::new();
-    for (index, deployment) in settings.deployments.iter().enumerate() {
-        let name = deployment.model_name.as_str();
-        let group = members.entry(name).or_default();
-        if group.is_empty() {
-            groups_named.push(name);
-        }
-        group.push((index, deployment.weight));
-    }
-    let pages = admin::pages(&groups_named);
-    let groups = members.iter().map(|(name, members)| ((*name).to_owned(), Group::new(members)));
+    let endpoints = &mut lasting.endpoints;
     let deployments: io::Result<Vec<_>> =
-        settings.deployments.iter().map(|it| deployment(it, endpoints, names)).collect();
+        settings.deployments.iter().map(|it| deployment(it, settings, endpoints, names)).collect();
+    let deployments = deployments?;
+    let Grouped { groups, routes, listed } =
+        groups::group(settings, &deployments, &mut lasting.standings);
     let key = match &settings.master_key {
         Some(_) => names
             .add_key(&KeyName { api_key: MASTER_KEY_NAME.into(), alias: MASTER_KEY_NAME.into() })?,
         None => KeyRef::default(),
     };
+    let router = &settings.router;
     Ok(Snapshot {
         generation: next_generation(),
         keys: Keys::new(settings.master_key.as_ref().map(|key| key.expose())),
-        routes: Routes::new(groups),
-        deployments: deployments?,
-        pages,
+        routes,
+        groups,
+        deployments,
+        request_timeout: Duration::from_millis(router.request_timeout_ms),
+        fallbacks_max: router.fallbacks_max,
+        first_frame_failover: router.first_frame_failover,
+        pages: admin::pages(&listed),
         content_bytes_max: settings.max_request_bytes,
         key,
         drains_abandoned: settings.accounting.on_client_disconnect == OnClientDisconnect::Drain,
@@ -84,6 +132,7 @@ pub fn snapshot(
 
 fn deployment(
     settings: &config::Deployment,
+    all: &Settings,
     endpoints: &mut Endpoints,
     names: &mut Names,
 ) -> io::Result<Deployment> {
@@ -106,6 +155,14 @@ fn deployment(
         });
     }
     deployment.api_base = place.url();
+    let (own, router) = (&settings.own, &all.router);
+    let defaults = Timeouts::default();
+    let millis = Duration::from_millis;
+    deployment.timeouts = Timeouts {
+        head: own.timeout_ms.or(router.timeout_ms).map_or(defaults.head, millis),
+        stream: own.stream_timeout_ms.or(router.stream_timeout_ms).map(millis),
+        idle: defaults.idle,
+    };
     deployment.reference = names.add_deployment(&DeploymentName {
         id: settings.id.clone(),
         model_group: settings.model_name.clone(),

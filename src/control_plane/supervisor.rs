@@ -25,7 +25,7 @@ use super::{
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
-    prepare::{self, Endpoints},
+    prepare::{self, Lasting},
     resolver,
 };
 use crate::{
@@ -44,6 +44,7 @@ use crate::{
         tcp::Bound,
         tls::{self, ClientTls},
     },
+    policy::budget::RetryBudget,
 };
 
 /// Why the proxy did not start, or ended.
@@ -103,14 +104,14 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let count = if workers == 0 { processor_cores.len() } else { workers };
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
     let roots = trusted_roots(settings)?;
-    let mut endpoints = Endpoints::default();
+    let mut lasting = Lasting::default();
     let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
-    let snapshot = prepare::snapshot(settings, &mut endpoints, &mut ledger.names);
+    let snapshot = prepare::snapshot(settings, &mut lasting, &mut ledger.names);
     let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
     let bound =
         listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
     let address = bound[0].address().map_err(RunError::Core)?;
-    resolve_first(endpoints.all()).map_err(RunError::Core)?;
+    resolve_first(lasting.endpoints.all()).map_err(RunError::Core)?;
     let (notices, reader) = notice::channel();
     for words in std::mem::take(&mut ledger.words) {
         notices.tell(None, Event::Accounts(words));
@@ -121,9 +122,10 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let (counters, count_readers): (Vec<_>, Vec<_>) =
         (0..count).map(|_| counters::channel()).unzip();
     let names = Arc::new(std::mem::take(&mut ledger.names));
+    let budget = Arc::new(RetryBudget::new(count));
     let duties = Duties {
         settings: settings.clone(),
-        endpoints: endpoints.all().to_vec(),
+        endpoints: lasting.endpoints.all().to_vec(),
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
     };
@@ -142,6 +144,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
                 number: u16::try_from(index).unwrap_or(u16::MAX),
                 ledger: writers.next(),
                 counters: counters.next().expect("one for each core"),
+                budget: budget.clone(),
                 tls: ClientTls::new(roots.clone())
                     .map_err(|error| RunError::Tls(error.to_string()))?,
                 notices: notices.clone(),

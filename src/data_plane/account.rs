@@ -22,7 +22,9 @@ use crate::{
     boundary::{
         ledger::{
             Ticket, Writer,
-            entry::{Charge, Entry, KeptCallId, KeyRef, Marks, Outcome, UnknownCost},
+            entry::{
+                Charge, Entry, FailedAttempt, KeptCallId, KeyRef, Marks, Outcome, UnknownCost,
+            },
         },
         snapshot::Deployment,
     },
@@ -110,7 +112,19 @@ impl Account {
     /// It is for this deployment.
     pub fn picked(&mut self, deployment: &Deployment) {
         self.entry.deployment = deployment.reference;
-        self.outcome = Outcome::NotSent;
+        self.outcome = if self.was_sent() { Outcome::NoAnswer } else { Outcome::NotSent };
+    }
+
+    /// An attempt ended badly, and another follows.
+    pub fn attempt_failed(&mut self, failed: FailedAttempt) {
+        self.entry.failed.push(failed);
+        (self.entry.status, self.entry.error) = (0, ErrorName::default());
+        self.entry.upstream_request_id = None;
+    }
+
+    /// The groups that were left so far.
+    pub fn fell_back(&mut self, fallbacks: u8) {
+        self.entry.fallbacks = fallbacks;
     }
 
     /// Bytes of it are about to go to AWS. `connected_us` were spent on the connection.

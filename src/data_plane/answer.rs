@@ -3,12 +3,17 @@
 //! What upstream says of the content passes; what it says of its connection, and what we say ourselves,
 //! does not. Behind the head may stand content, which goes along.
 
-use std::{io::Write as _, pin::pin};
+use std::{
+    io::Write as _,
+    pin::pin,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use memchr::memmem;
 
 use crate::{
     bedrock::{
+        failure::Failure,
         fault::{ErrorName, Fault},
         operation::Action,
         price::{self, Cost},
@@ -20,24 +25,31 @@ use crate::{
         outflow::{ClientFraming, Outflow},
         reply,
         tap::{Opening, Tap},
-        upstream::{Arrival, Upstream, within_answer_time},
+        upstream::{Arrival, Upstream},
     },
-    limits::{HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, WITHHELD_BYTES_MAX},
-    net::{clock, runtime::Elapsed, tls::TlsError},
+    limits::{
+        FIRST_FRAME_BYTES_MAX, FIRST_FRAME_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX,
+        RETRY_AFTER_MS_MAX, WITHHELD_BYTES_MAX,
+    },
+    net::{clock, runtime::timeout_at, tls::TlsError},
+    policy::retry::Trial,
     units::RequestId,
     wire::http1::{
         emit::{self, ConnectionOptions},
         framing::{self, Framing},
-        head::{AnswerHead, FieldStorage, HeadError, Version, parse_answer},
+        head::{AnswerHead, FieldStorage, Fields, HeadError, Version, parse_answer},
     },
 };
 
 /// Fields of an answer's head that we write ourselves.
-const OWN_FIELDS: [&str; 6] = [
+const OWN_FIELDS: [&str; 9] = [
     "content-length",
     "x-litellm-call-id",
     "x-litellm-model-id",
+    "x-litellm-model-group",
     "x-litellm-model-api-base",
+    "x-litellm-attempted-retries",
+    "x-litellm-attempted-fallbacks",
     "x-litellm-response-cost",
     "x-litellm-overhead-duration-ms",
 ];
@@ -60,6 +72,36 @@ pub struct Answer {
     pub client_keeps_alive: bool,
     /// How the client sees where the content ends.
     pub client_framing: ClientFraming,
+    /// What is wrong with it, by AWS's word: its status, or its stream's first frame.
+    pub failure: Option<Failure>,
+    /// When to come again, by AWS's word.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What was tried of a request, this attempt included.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried {
+    /// The group whose turn it is: its place in the snapshot.
+    pub group: usize,
+    /// Attempts after the first.
+    pub retries: u8,
+    /// Groups that were left.
+    pub fallbacks: u8,
+}
+
+impl Tried {
+    /// So far.
+    #[must_use]
+    pub fn of(trial: &Trial) -> Self {
+        let (group, retries) = (trial.group(), trial.retries());
+        Self { group, retries, fallbacks: trial.fallbacks() }
+    }
+
+    /// Appends the fields that tell the client.
+    pub fn write(self, out: &mut Vec<u8>) {
+        emit::number_field(out, "x-litellm-attempted-retries", self.retries.into());
+        emit::number_field(out, "x-litellm-attempted-fallbacks", self.fallbacks.into());
+    }
 }
 
 /// Why there is no answer.
@@ -71,6 +113,8 @@ pub enum NoAnswer {
     Broken(&'static str),
     /// It did not come in time.
     TimedOut,
+    /// Its stream broke within the first frame.
+    BrokenFrame(&'static str),
     /// It quotes our credential: AWS's word for a wrong signature holds all that was signed.
     QuotesSecret,
 }
@@ -80,9 +124,21 @@ impl NoAnswer {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Nothing(_) | Self::Broken(_) => Fault::BadAnswer,
+            Self::Nothing(_) | Self::Broken(_) | Self::BrokenFrame(_) => Fault::BadAnswer,
             Self::TimedOut => Fault::AnswerTimeout,
             Self::QuotesSecret => Fault::CredentialRefused,
+        }
+    }
+
+    /// What it means for the deployment.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Nothing(_) => Failure::Reset,
+            Self::Broken(_) => Failure::BadAnswer,
+            Self::BrokenFrame(_) => Failure::Broken,
+            Self::TimedOut => Failure::TimedOut,
+            Self::QuotesSecret => Failure::CredentialRefused,
         }
     }
 
@@ -90,7 +146,9 @@ impl NoAnswer {
     #[must_use]
     pub fn event(&self) -> Event {
         match self {
-            Self::Nothing(what) | Self::Broken(what) => Event::BadAnswer(what),
+            Self::Nothing(what) | Self::Broken(what) | Self::BrokenFrame(what) => {
+                Event::BadAnswer(what)
+            }
             Self::TimedOut => Event::AnswerTimedOut,
             Self::QuotesSecret => Event::CredentialRefused,
         }
@@ -100,15 +158,21 @@ impl NoAnswer {
 /// What the client's head says beyond upstream's.
 pub struct HeadContext<'a> {
     /// The request this answers.
-    pub intake: &'a Intake<'a>,
+    pub intake: &'a Intake,
     /// Whose answer it is.
     pub deployment: &'a Deployment,
+    /// The group that it is of.
+    pub group: &'a str,
+    /// How it came to be.
+    pub tried: Tried,
     /// What was asked of it.
     pub action: Action,
     /// Our own part of the time, up to the request's first byte upstream, in microseconds.
     pub overhead_us: u32,
     /// Whether we are about to stop.
     pub is_draining: bool,
+    /// Whether a stream's status is held back until its first frame is there.
+    pub holds_first_frame: bool,
 }
 
 /// What an answer is received into.
@@ -142,15 +206,16 @@ pub async fn receive_head(
                 if let Some(what) = whole.flow.broken() {
                     return Err(NoAnswer::Broken(what));
                 }
-                return match context.deployment.credential.shown_upstream() {
-                    Some(secret) if matches!(whole.status, 400 | 401 | 403) => {
-                        withhold_secret(upstream, whole, secret.expose(), out).await
-                    }
-                    _ => {
-                        tell_cost(context, &mut whole, tap, out);
-                        Ok(whole)
-                    }
-                };
+                if let Some(secret) = context.deployment.credential.shown_upstream()
+                    && matches!(whole.status, 400 | 401 | 403)
+                {
+                    return withhold_secret(upstream, whole, secret.expose(), out).await;
+                }
+                if context.holds_first_frame && tap.is_stream() {
+                    hold_first_frame(upstream, &mut whole, tap, out).await?;
+                }
+                tell_cost(context, &mut whole, tap, out);
+                return Ok(whole);
             }
             Head::Interim => {
                 interim += 1;
@@ -162,17 +227,51 @@ pub async fn receive_head(
             Head::Partial => {}
         }
         let mut sink = |bytes: &[u8]| answer.extend_from_slice(bytes);
-        let ended = match within_answer_time(pin!(upstream.receive(&mut sink))).await {
-            Err(Elapsed) => return Err(NoAnswer::TimedOut),
-            Ok(Ok(Arrival::More)) => continue,
-            Ok(Ok(Arrival::Ended { .. })) => {
+        let ended = match upstream.receive(&mut sink).await {
+            Ok(Arrival::More) => continue,
+            Ok(Arrival::Ended { .. }) => {
                 "it closed the connection before the answer's head was whole"
             }
-            Ok(Err(TlsError::Protocol(_))) => "it broke TLS before the answer's head was whole",
-            Ok(Err(_)) => "its connection failed before the answer's head was whole",
+            Err(TlsError::Protocol(_)) => "it broke TLS before the answer's head was whole",
+            Err(_) => "its connection failed before the answer's head was whole",
         };
         let nothing = answer.is_empty() && interim == 0;
         return Err(if nothing { NoAnswer::Nothing(ended) } else { NoAnswer::Broken(ended) });
+    }
+}
+
+/// Holds a stream's status back until its first frame is whole: if that is an exception, the request can
+/// still go elsewhere. Within bounds: a model that thinks for long must not look like a proxy that hangs.
+async fn hold_first_frame(
+    upstream: &mut Upstream,
+    answer: &mut Answer,
+    tap: &mut Tap,
+    out: &mut Vec<u8>,
+) -> Result<(), NoAnswer> {
+    let until = clock::now() + Duration::from_millis(FIRST_FRAME_MS_MAX);
+    loop {
+        answer.flow.look(tap, out);
+        if let Some(what) = answer.flow.broken() {
+            return Err(NoAnswer::BrokenFrame(what));
+        }
+        if let Some(first) = tap.first_frame() {
+            answer.failure = first.exception.map(Failure::of_exception);
+            return Ok(());
+        }
+        if answer.flow.is_whole() || out.len() > FIRST_FRAME_BYTES_MAX {
+            return Ok(());
+        }
+        // A look that can be given up: a receive cannot, without losing what it brings.
+        if timeout_at(until, pin!(upstream.readable())).await.is_err() {
+            return Ok(());
+        }
+        let flow = &mut answer.flow;
+        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
+        match upstream.receive(&mut sink).await {
+            Ok(Arrival::More) => {}
+            Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
+            _ => return Err(NoAnswer::BrokenFrame("it broke off before its first frame")),
+        }
     }
 }
 
@@ -189,8 +288,7 @@ async fn withhold_secret(
         }
         let flow = &mut answer.flow;
         let mut sink = |bytes: &[u8]| flow.push(bytes, out);
-        let arrived = within_answer_time(pin!(upstream.receive(&mut sink))).await;
-        match arrived.map_err(|_elapsed| NoAnswer::TimedOut)? {
+        match upstream.receive(&mut sink).await {
             Ok(Arrival::More) => {}
             Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
             _ => return Err(NoAnswer::Broken("it broke off within an error")),
@@ -297,20 +395,41 @@ fn accept(
     }
     emit::field(out, "x-litellm-call-id", intake.call_id.as_bytes());
     emit::field(out, "x-litellm-model-id", context.deployment.id.as_bytes());
+    emit::field(out, "x-litellm-model-group", context.group.as_bytes());
     emit::field(out, "x-litellm-model-api-base", context.deployment.api_base.as_bytes());
+    context.tried.write(out);
     write_overhead(context.overhead_us, out);
     write_connection(client_keeps_alive, intake.version, out);
     out.extend_from_slice(b"\r\n");
+    let error = head.fields.get("x-amzn-errortype").map(ErrorName::of).unwrap_or_default();
+    let failure = Failure::of_answer(head.status, error);
     Ok(Answer {
         status: head.status,
-        error: head.fields.get("x-amzn-errortype").map(ErrorName::of).unwrap_or_default(),
+        error,
         upstream_id: head.fields.get("x-amzn-requestid").and_then(RequestId::parse),
         flow: Outflow::new(upstream_framing, client_framing),
         upstream_keeps_alive: framing::keeps_alive(head.version, &head.fields)
             && upstream_framing != Framing::UntilClose,
         client_keeps_alive,
         client_framing,
+        failure,
+        retry_after_ms: failure.and_then(|_| retry_after_ms(&head.fields)),
     })
+}
+
+/// When to come again: `x-amz-retry-after` in milliseconds, else `Retry-After` in seconds or as a date.
+fn retry_after_ms(fields: &Fields<'_, '_>) -> Option<u64> {
+    let text = |name| fields.get(name).and_then(|value| str::from_utf8(value).ok());
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let ms = text("x-amz-retry-after").and_then(number).or_else(|| {
+        let after = text("retry-after")?;
+        number(after).map(|seconds| seconds.saturating_mul(1000)).or_else(|| {
+            let date = httpdate::parse_http_date(after.trim()).ok()?;
+            let date = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
+            Some(date.saturating_sub(clock::unix_now().0).saturating_mul(1000))
+        })
+    });
+    ms.map(|ms| ms.min(RETRY_AFTER_MS_MAX))
 }
 
 /// `x-litellm-response-cost`, in US dollars, if it is known by now: InvokeModel's answers count their

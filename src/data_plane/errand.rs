@@ -28,7 +28,7 @@ pub async fn exchange(
     worker: &Worker,
     snapshot: &Snapshot,
     scratch: &mut Scratch,
-    intake: &Intake<'_>,
+    intake: &Intake,
     page: AdminPage,
 ) -> After {
     match read_content(client, worker, snapshot, intake, scratch).await {
@@ -84,7 +84,7 @@ async fn wait(mut awaited: Awaited) -> Result<Page, Fault> {
 async fn send(
     client: &Client<'_>,
     scratch: &mut Scratch,
-    intake: &Intake<'_>,
+    intake: &Intake,
     page: &Page,
     keeps_alive: bool,
 ) -> After {

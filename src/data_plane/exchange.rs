@@ -2,44 +2,33 @@
 //!
 //! ```text
 //!   read_head → judge ─┬─ fault or page → answer here
-//!                      └─ operation → read_content (hashed as it comes) → pick a deployment
-//!                           → connect or reuse → sign, send → answer's head → relay content
-//!                                                                    → ledger entry, however it ended
+//!                      └─ operation → read_content (hashed as it comes)
+//!                           → trials: pick a deployment ◀─────────────────────────┐
+//!                               → attempt: connect or reuse → sign, send → head ──┘ failed: elsewhere
+//!                               → relay content
+//!                           → ledger entry, however it ended
 //! ```
 
-use std::{
-    io,
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use crate::{
-    bedrock::{fault::Fault, operation::Action},
-    boundary::{
-        ledger::entry::{KeyRef, Outcome},
-        notice::Event,
-        snapshot::Snapshot,
-    },
+    bedrock::fault::Fault,
+    boundary::ledger::entry::{KeyRef, Outcome},
     data_plane::{
         account::Asker,
-        answer::{self, Answer, HeadContext, NoAnswer, Sinks},
+        answer::Tried,
+        attempt::Operation,
         connection::Client,
-        dispatch::{self, Attempt},
         errand,
         intake::{CallId, Intake, Purpose},
-        outflow::ClientFraming,
-        relay::{self, Audience, Relayed},
         reply::{self, Frame},
         request::{Early, discard_content, read_content, read_head},
         scratch::Scratch,
-        upstream::Upstream,
+        trials::operate,
         worker::Worker,
     },
-    limits::{ABANDONED_MS_MAX, CLIENT_STALL_MS_MAX},
-    net::{
-        clock,
-        runtime::{Elapsed, timeout_at},
-    },
+    limits::CLIENT_STALL_MS_MAX,
+    net::clock,
 };
 
 const CLIENT_STALL: Duration = Duration::from_millis(CLIENT_STALL_MS_MAX);
@@ -117,10 +106,13 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
                 }
             };
             scratch.account.received(scratch.content.len());
-            let index = group.pick(worker.random());
-            scratch.account.picked(&snapshot.deployments[index]);
-            let operation =
-                Operation { snapshot: &snapshot, index, action: *action, content_sha256: hash };
+            let operation = Operation {
+                snapshot: &snapshot,
+                group: *group,
+                action: *action,
+                content_sha256: hash,
+                deadline: clock::now() + snapshot.request_timeout,
+            };
             operate(client, worker, scratch, &intake, &operation).await
         }
     }
@@ -140,217 +132,9 @@ async fn refuse_head(
     scratch.account.faulted(fault);
     let call_id = CallId::fresh(birth.id);
     let now = clock::unix_now();
-    let frame = Frame { call_id: &call_id, keeps_alive: false, is_head: false, now };
+    let frame = Frame { call_id: &call_id, keeps_alive: false, is_head: false, now, tried: None };
     reply::write_fault(fault, &frame, &mut scratch.out);
     finish(client, scratch, After::Close).await
-}
-
-/// A request that is to be sent upstream.
-struct Operation<'a> {
-    snapshot: &'a Snapshot,
-    index: usize,
-    action: Action,
-    content_sha256: [u8; 32],
-}
-
-/// Sends the request to its deployment and relays the answer. A reused connection that upstream closed
-/// meanwhile, before a byte of an answer, gets the request one more time, on a fresh one.
-async fn operate(
-    client: &Client<'_>,
-    worker: &Worker,
-    scratch: &mut Scratch,
-    intake: &Intake<'_>,
-    operation: &Operation<'_>,
-) -> After {
-    let deployment = &operation.snapshot.deployments[operation.index];
-    let endpoint = &deployment.endpoint;
-    let mut pooled = worker.pool.take(endpoint.index, clock::now(), &worker.spares);
-    let mut connected_us = 0;
-    loop {
-        let mut upstream = match pooled.take() {
-            Some(upstream) => upstream,
-            None => {
-                let started = clock::now();
-                // Boxed: rare, and its state is larger than all the rest of an exchange.
-                let connecting = Upstream::connect(endpoint, &worker.tls, &worker.spares);
-                let connected = client.inbox.unless_gone(Box::pin(connecting)).await;
-                let passed = clock::now().saturating_duration_since(started);
-                connected_us = u32::try_from(passed.as_micros()).unwrap_or(u32::MAX);
-                match connected {
-                    Err(_gone) => {
-                        scratch.account.leaves();
-                        return After::Gone;
-                    }
-                    Ok(Ok(upstream)) => upstream,
-                    Ok(Err(error)) => {
-                        let fault = error.fault();
-                        worker.notices.tell(Some(&deployment.id), error.event());
-                        let keeps_alive = may_continue(worker, intake);
-                        return answer_fault(client, scratch, intake, fault, keeps_alive).await;
-                    }
-                }
-            }
-        };
-        // Nothing is awaited between this look and the room's being taken.
-        if operation.snapshot.refuses_unaccounted
-            && !scratch.account.was_sent()
-            && worker.is_ledger_full()
-        {
-            worker.pool.give(endpoint.index, upstream, &worker.spares);
-            let keeps_alive = may_continue(worker, intake);
-            return answer_fault(client, scratch, intake, Fault::Unaccountable, keeps_alive).await;
-        }
-        scratch.account.sending(connected_us, upstream.is_reused);
-        let way = if upstream.is_reused {
-            &worker.counters.upstream_reuses
-        } else {
-            &worker.counters.upstream_connects
-        };
-        way.add(1);
-        match attempt(client, worker, scratch, intake, operation, &mut upstream).await {
-            Attempted::Abandoned => {
-                scratch.account.leaves();
-                return After::Gone;
-            }
-            Attempted::Failed(NoAnswer::Nothing(_)) if upstream.is_reused => {
-                upstream.retire(&worker.spares);
-            }
-            Attempted::Failed(no_answer) => {
-                worker.notices.tell(Some(&deployment.id), no_answer.event());
-                upstream.retire(&worker.spares);
-                let (fault, keeps_alive) = (no_answer.fault(), may_continue(worker, intake));
-                return answer_fault(client, scratch, intake, fault, keeps_alive).await;
-            }
-            Attempted::Answered { answer, gone_until } => {
-                let what = (upstream, answer, gone_until);
-                return relay(client, worker, scratch, operation, what).await;
-            }
-        }
-    }
-}
-
-/// What came of sending a request.
-enum Attempted {
-    /// The client left, and so the request was given up.
-    Abandoned,
-    /// No answer.
-    Failed(NoAnswer),
-    /// An answer's head; the client may have left meanwhile, and its usage still be wanted.
-    Answered { answer: Answer, gone_until: Option<Instant> },
-}
-
-/// Signs and sends the request, and waits for the answer's head.
-async fn attempt(
-    client: &Client<'_>,
-    worker: &Worker,
-    scratch: &mut Scratch,
-    intake: &Intake<'_>,
-    operation: &Operation<'_>,
-    upstream: &mut Upstream,
-) -> Attempted {
-    let deployment = &operation.snapshot.deployments[operation.index];
-    let Scratch { forwarded, content, head, answer, out, tap, account, .. } = scratch;
-    head.clear();
-    answer.clear();
-    out.clear();
-    let attempt = Attempt {
-        generation: operation.snapshot.generation,
-        index: operation.index,
-        deployment,
-        action: operation.action,
-        forwarded,
-        content_length: content.len() as u64,
-        content_sha256: &operation.content_sha256,
-        now: clock::unix_now(),
-    };
-    dispatch::write_head(&attempt, &mut worker.signing.borrow_mut(), head);
-    let is_draining = worker.is_draining();
-    let (action, overhead_us) = (operation.action, account.overhead_us());
-    let context = HeadContext { intake, deployment, action, overhead_us, is_draining };
-    let exchange = async {
-        // An upstream that answers early may stop reading: what it says counts, not that we were cut short.
-        let sent = upstream.send(head, content, answer).await;
-        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            return Err(NoAnswer::TimedOut);
-        }
-        let mut sinks = Sinks { answer, out, tap };
-        let mut answer = answer::receive_head(upstream, &context, &mut sinks).await?;
-        answer.upstream_keeps_alive &= sent.is_ok();
-        Ok(answer)
-    };
-    let mut exchange = pin!(exchange);
-    let mut gone_until = None;
-    let answer = match client.inbox.unless_gone(exchange.as_mut()).await {
-        Ok(answer) => answer,
-        Err(_gone) if operation.snapshot.drains_abandoned => {
-            let deadline = clock::now() + Duration::from_millis(ABANDONED_MS_MAX);
-            gone_until = Some(deadline);
-            match timeout_at(deadline, exchange).await {
-                Ok(answer) => answer,
-                Err(Elapsed) => return Attempted::Abandoned,
-            }
-        }
-        Err(_gone) => return Attempted::Abandoned,
-    };
-    match answer {
-        Ok(answer) => {
-            account.answered(answer.status, answer.error, answer.upstream_id);
-            Attempted::Answered { answer, gone_until }
-        }
-        Err(_) if gone_until.is_some() => Attempted::Abandoned,
-        Err(no_answer) => Attempted::Failed(no_answer),
-    }
-}
-
-/// Relays the content, and keeps the upstream connection if it can be used again.
-async fn relay(
-    client: &Client<'_>,
-    worker: &Worker,
-    scratch: &mut Scratch,
-    operation: &Operation<'_>,
-    (mut upstream, mut answer, gone_until): (Box<Upstream>, Answer, Option<Instant>),
-) -> After {
-    let deployment = &operation.snapshot.deployments[operation.index];
-    let flow = &mut answer.flow;
-    let drains = operation.snapshot.drains_abandoned;
-    let mut audience = Audience { client, drains, left: gone_until.map(|until| (until, 0)) };
-    let relayed =
-        relay::relay_content(&mut audience, &mut upstream, (deployment, flow), scratch).await;
-    let Scratch { account, tap, .. } = scratch;
-    account.carried(audience.left.map_or(flow.carried(), |(_, carried)| carried));
-    let outcome = match relayed {
-        Relayed::Whole => Outcome::Whole,
-        Relayed::Drained => Outcome::Drained,
-        Relayed::Cut(_) if flow.is_corrupt() => Outcome::StreamCorrupt,
-        Relayed::Cut(_) => Outcome::AnswerCut,
-        Relayed::ClientGone => Outcome::ClientGone,
-    };
-    if !matches!(relayed, Relayed::Whole | Relayed::Drained) {
-        account.settle(&tap.reading(), deployment.rate.as_deref()); // which those have been
-    }
-    account.ends(outcome);
-    match relayed {
-        Relayed::Whole | Relayed::Drained => {
-            let is_usable =
-                answer.upstream_keeps_alive && !flow.has_surplus() && !upstream.has_leftover();
-            if is_usable {
-                worker.pool.give(deployment.endpoint.index, upstream, &worker.spares);
-            } else {
-                upstream.retire(&worker.spares);
-            }
-            if outcome == Outcome::Drained { After::Gone } else { after(answer.client_keeps_alive) }
-        }
-        Relayed::Cut(what) => {
-            worker.notices.tell(Some(&deployment.id), Event::AnswerCut(what));
-            // Where our close is what ends content, only a reset tells the client that it did not end.
-            if answer.client_framing == ClientFraming::UntilClose {
-                After::Cut
-            } else {
-                After::Gone
-            }
-        }
-        Relayed::ClientGone => After::Gone,
-    }
 }
 
 /// Answers a request whose content is still to come with a fault.
@@ -358,7 +142,7 @@ async fn refuse(
     client: &Client<'_>,
     worker: &Worker,
     scratch: &mut Scratch,
-    intake: &Intake<'_>,
+    intake: &Intake,
     fault: Fault,
 ) -> After {
     // A client that waits for 100 Continue and hears no is free to send its content or not; we cannot
@@ -374,24 +158,45 @@ async fn refuse(
 pub(super) async fn answer_fault(
     client: &Client<'_>,
     scratch: &mut Scratch,
-    intake: &Intake<'_>,
+    intake: &Intake,
     fault: Fault,
     keeps_alive: bool,
 ) -> After {
+    answer_with(client, scratch, (fault, frame(intake, keeps_alive))).await
+}
+
+/// Answers with a fault what was tried, or was to be.
+pub(super) async fn answer_tried_fault(
+    client: &Client<'_>,
+    scratch: &mut Scratch,
+    intake: &Intake,
+    (fault, tried): (Fault, Tried),
+    keeps_alive: bool,
+) -> After {
+    let frame = Frame { tried: Some(tried), ..frame(intake, keeps_alive) };
+    answer_with(client, scratch, (fault, frame)).await
+}
+
+async fn answer_with(
+    client: &Client<'_>,
+    scratch: &mut Scratch,
+    (fault, frame): (Fault, Frame<'_>),
+) -> After {
     scratch.out.clear();
     scratch.account.faulted(fault);
-    reply::write_fault(fault, &frame(intake, keeps_alive), &mut scratch.out);
-    finish(client, scratch, after(keeps_alive)).await
+    reply::write_fault(fault, &frame, &mut scratch.out);
+    finish(client, scratch, after(frame.keeps_alive)).await
 }
 
 /// Whether the client may send another request on this connection.
-pub(super) fn may_continue(worker: &Worker, intake: &Intake<'_>) -> bool {
+pub(super) fn may_continue(worker: &Worker, intake: &Intake) -> bool {
     intake.keeps_alive && !worker.is_draining()
 }
 
 /// What an answer of ours to this request depends on.
-pub(super) fn frame<'a>(intake: &'a Intake<'_>, keeps_alive: bool) -> Frame<'a> {
-    Frame { call_id: &intake.call_id, keeps_alive, is_head: intake.is_head, now: clock::unix_now() }
+pub(super) fn frame(intake: &Intake, keeps_alive: bool) -> Frame<'_> {
+    let (call_id, is_head, now) = (&intake.call_id, intake.is_head, clock::unix_now());
+    Frame { call_id, keeps_alive, is_head, now, tried: None }
 }
 
 /// What becomes of a connection whose answer is whole.

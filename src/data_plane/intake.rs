@@ -10,8 +10,9 @@ use crate::{
         operation::{self, Action, AdminPage, Page, Target},
     },
     boundary::snapshot::Snapshot,
+    data_plane::wishes::Wishes,
     limits::{ERRAND_CONTENT_BYTES_MAX, SIGNED_FIELDS_MAX},
-    policy::{auth::Denial, balance::Group},
+    policy::auth::Denial,
     units::{RequestId, UnixMicros},
     wire::{
         http1::{
@@ -27,7 +28,7 @@ use crate::{
 const CALL_ID_BYTES_MAX: usize = 128;
 
 /// What an exchange needs to know of a request's head.
-pub struct Intake<'s> {
+pub struct Intake {
     /// How the client frames its content.
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends content.
@@ -42,10 +43,12 @@ pub struct Intake<'s> {
     pub birth: Birth,
     /// Echoed as `x-litellm-call-id`.
     pub call_id: CallId,
+    /// What the client asks for beyond Bedrock's protocol.
+    pub wishes: Wishes,
     /// The client's key was right, or none is needed.
     pub is_admitted: bool,
     /// What to do.
-    pub purpose: Result<Purpose<'s>, Fault>,
+    pub purpose: Result<Purpose, Fault>,
 }
 
 /// When a request's head was whole, and the id that it got then.
@@ -66,11 +69,11 @@ impl Birth {
 }
 
 /// What a request is for.
-pub enum Purpose<'s> {
+pub enum Purpose {
     /// To be signed and sent to one of the group's deployments.
     Operation {
-        /// Whose deployments may serve it.
-        group: &'s Group,
+        /// Whose deployments may serve it: its place in the snapshot.
+        group: usize,
         /// Which of Bedrock's actions.
         action: Action,
     },
@@ -80,7 +83,7 @@ pub enum Purpose<'s> {
     Admin(AdminPage),
 }
 
-impl Intake<'_> {
+impl Intake {
     /// The largest content that the request may have.
     #[must_use]
     pub fn content_bytes_max(&self, snapshot: &Snapshot) -> u64 {
@@ -225,13 +228,13 @@ fn goes_to_aws(name: &str) -> Option<bool> {
 ///
 /// # Errors
 /// A fault after which the connection's bytes can no longer be told apart.
-pub fn judge<'s>(
+pub fn judge(
     head: &RequestHead<'_, '_>,
-    snapshot: &'s Snapshot,
+    snapshot: &Snapshot,
     birth: Birth,
     name: &mut Vec<u8>,
     forwarded: &mut Forwarded,
-) -> Result<Intake<'s>, Fault> {
+) -> Result<Intake, Fault> {
     let framing = framing::of_request(head.version, &head.fields).map_err(|error| match error {
         FramingError::BadRequest(what) => Fault::BadRequest(what),
         FramingError::UnknownCoding => Fault::UnknownCoding,
@@ -241,6 +244,11 @@ pub fn judge<'s>(
         Err(_) => Err(Fault::ExpectationFailed),
         Ok(_) => purpose(head, &framing, snapshot, name, forwarded),
     };
+    let (call_id, wishes) = Wishes::of(head.fields);
+    let is_admitted = !matches!(purpose, Err(Fault::MissingKey | Fault::WrongKey));
+    // Who may not ask learns nothing of what was wrong with it.
+    let purpose = purpose.and_then(|purpose| wishes.map(|_| purpose));
+    let wishes = wishes.unwrap_or_default();
     Ok(Intake {
         expects_continue: matches!(expectation, Ok(Expectation::Continue)),
         // What a client sends behind CONNECT it may already send into the tunnel.
@@ -248,20 +256,21 @@ pub fn judge<'s>(
         version: head.version,
         is_head: head.method == "HEAD",
         birth,
-        call_id: CallId::new(head.fields.get("x-litellm-call-id"), birth.id),
-        is_admitted: !matches!(purpose, Err(Fault::MissingKey | Fault::WrongKey)),
+        call_id: CallId::new(call_id, birth.id),
+        wishes,
+        is_admitted,
         framing,
         purpose,
     })
 }
 
-fn purpose<'s>(
+fn purpose(
     head: &RequestHead<'_, '_>,
     framing: &Framing,
-    snapshot: &'s Snapshot,
+    snapshot: &Snapshot,
     name: &mut Vec<u8>,
     forwarded: &mut Forwarded,
-) -> Result<Purpose<'s>, Fault> {
+) -> Result<Purpose, Fault> {
     if head.method == "CONNECT" {
         return Err(Fault::MethodNotAllowed { allow: "GET, HEAD, POST" });
     }

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod attempt;
 pub mod connection;
 pub mod dispatch;
 pub mod errand;
@@ -19,5 +20,8 @@ pub mod reply;
 pub mod request;
 pub mod scratch;
 pub mod tap;
+pub mod trials;
+pub mod turn;
 pub mod upstream;
+pub mod wishes;
 pub mod worker;

@@ -14,8 +14,8 @@ use crate::{
         connection::Client,
         inbox::Gone,
         outflow::Outflow,
-        scratch::Scratch,
-        upstream::{Arrival, Upstream, within_answer_time},
+        scratch::{KEPT_BYTES_MAX, Scratch},
+        upstream::{Arrival, Upstream},
     },
     limits::{ABANDONED_BYTES_MAX, ABANDONED_MS_MAX, CLIENT_STALL_MS_MAX},
     net::{
@@ -34,8 +34,21 @@ pub enum Relayed {
     Drained,
     /// Upstream broke off, or sent what cannot be content: the client must not take it for the whole.
     Cut(&'static str),
+    /// Upstream fell silent.
+    Silent,
+    /// The request's time was up.
+    OutOfTime,
     /// The client went away, or stopped reading for too long.
     ClientGone,
+}
+
+/// How long it may take.
+#[derive(Clone, Copy)]
+pub struct Time {
+    /// Between two reads.
+    pub idle: Duration,
+    /// All of it.
+    pub deadline: Instant,
 }
 
 /// Who gets an answer.
@@ -60,10 +73,13 @@ impl Audience<'_> {
 pub async fn relay_content(
     audience: &mut Audience<'_>,
     upstream: &mut Upstream,
-    (deployment, flow): (&Deployment, &mut Outflow),
+    (deployment, flow, time): (&Deployment, &mut Outflow, Time),
     scratch: &mut Scratch,
 ) -> Relayed {
     let Scratch { out, tap, account, content, .. } = scratch;
+    if content.capacity() > KEPT_BYTES_MAX {
+        *content = Vec::new(); // nobody is asked again
+    }
     loop {
         let before = flow.carried();
         let from = flow.end(tap, out);
@@ -97,10 +113,12 @@ pub async fn relay_content(
             (false, _) => {}
         }
         flow.begin(out);
-        let arrived = next_arrival(audience, upstream, flow, out).await;
+        let until = time.deadline.min(clock::now() + time.idle);
+        let arrived = next_arrival(audience, upstream, (flow, until), out).await;
         match arrived {
             Err(Gone) => return Relayed::ClientGone,
-            Ok(Err(Elapsed)) => return Relayed::Cut("it was silent for too long"),
+            Ok(Err(Elapsed)) if until == time.deadline => return Relayed::OutOfTime,
+            Ok(Err(Elapsed)) => return Relayed::Silent,
             Ok(Ok(Ok(Arrival::More))) => {}
             Ok(Ok(Ok(Arrival::Ended { clean: true }))) if flow.close().is_ok() => {}
             Ok(Ok(Ok(Arrival::Ended { .. }))) => {
@@ -119,13 +137,13 @@ pub async fn relay_content(
 async fn next_arrival(
     audience: &mut Audience<'_>,
     upstream: &mut Upstream,
-    flow: &mut Outflow,
+    (flow, until): (&mut Outflow, Instant),
     out: &mut Vec<u8>,
 ) -> Result<Result<Result<Arrival, TlsError>, Elapsed>, Gone> {
     let carried = flow.carried();
     let mut sink = |bytes: &[u8]| flow.push(bytes, out);
     let arrival = pin!(upstream.receive(&mut sink));
-    let mut arrival = pin!(within_answer_time(arrival));
+    let mut arrival = pin!(timeout_at(until, arrival));
     if audience.left.is_none() {
         match audience.client.inbox.unless_gone(arrival.as_mut()).await {
             Err(Gone) if audience.drains => audience.leave(carried),

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::{
     bedrock::{fault::Fault, operation::Page},
     boundary::{errand, snapshot::Pages},
-    data_plane::intake::CallId,
+    data_plane::{answer::Tried, intake::CallId},
     units::UnixSeconds,
     wire::http1::emit,
 };
@@ -21,6 +21,8 @@ pub struct Frame<'a> {
     pub is_head: bool,
     /// For the `date` field: JS SDKs compute their clock's skew from it.
     pub now: UnixSeconds,
+    /// What was tried of it.
+    pub tried: Option<Tried>,
 }
 
 /// Appends the answer to a request that failed.
@@ -30,11 +32,13 @@ pub fn write_fault(fault: Fault, frame: &Frame<'_>, out: &mut Vec<u8>) {
     if let Fault::MethodNotAllowed { allow } = fault {
         emit::field(out, "allow", allow.as_bytes());
     }
-    if matches!(
-        fault,
-        Fault::ShuttingDown | Fault::Unreachable | Fault::PageUnavailable | Fault::Unaccountable
-    ) {
-        emit::field(out, "retry-after", b"1");
+    if let Some(ms) = fault.retry_after_ms() {
+        // Whole seconds, rounded up; botocore reads AWS's own field, in milliseconds.
+        emit::number_field(out, "retry-after", ms.div_ceil(1000).max(1));
+        emit::number_field(out, "x-amz-retry-after", ms);
+    }
+    if let Some(tried) = frame.tried {
+        tried.write(out);
     }
     let (before, after) = (&b"{\"message\":\""[..], &b"\"}"[..]);
     let message = fault.message().as_bytes();

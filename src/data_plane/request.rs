@@ -49,12 +49,12 @@ impl From<Fault> for Early {
 }
 
 /// Receives until a head is whole, and judges it.
-pub async fn read_head<'s>(
+pub async fn read_head(
     client: &Client<'_>,
     worker: &Worker,
-    snapshot: &'s Snapshot,
+    snapshot: &Snapshot,
     scratch: &mut Scratch,
-) -> Result<Intake<'s>, Early> {
+) -> Result<Intake, Early> {
     let mut deadline: Option<Instant> = None;
     let mut looked_at = 0;
     loop {
@@ -100,7 +100,7 @@ pub async fn read_content(
     client: &Client<'_>,
     worker: &Worker,
     snapshot: &Snapshot,
-    intake: &Intake<'_>,
+    intake: &Intake,
     scratch: &mut Scratch,
 ) -> Result<[u8; 32], Early> {
     let mut reader = ContentReader::new(intake.framing);

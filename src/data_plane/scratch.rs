@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Vectors that grew beyond this are freed rather than kept.
-const KEPT_BYTES_MAX: usize = 256 * 1024;
+pub const KEPT_BYTES_MAX: usize = 256 * 1024;
 
 /// What one exchange writes into.
 #[derive(Default)]

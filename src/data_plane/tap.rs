@@ -41,6 +41,8 @@ pub struct Tap {
     cut_frame: Vec<u8>,
     /// The stream's own word that it failed.
     exception: Option<ErrorName>,
+    /// Of a stream, once it is whole.
+    first_frame: Option<FirstFrame>,
     family: Family,
     /// A frame passed that was too large to be kept.
     has_passed_over: bool,
@@ -77,6 +79,13 @@ pub struct Opening<'h> {
     pub fields: FieldUsage,
 }
 
+/// What a stream begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstFrame {
+    /// Its exception's name, if it is one.
+    pub exception: Option<ErrorName>,
+}
+
 /// What a tap has read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
@@ -98,6 +107,7 @@ impl Tap {
             self.cut_frame = Vec::new();
         }
         self.exception = None;
+        self.first_frame = None;
         self.has_passed_over = false;
         self.fields = opening.fields;
         self.family = opening.family;
@@ -150,7 +160,11 @@ impl Tap {
                     let piece = &piece[..step.consumed];
                     let cut_frame = &mut self.cut_frame;
                     match step.found {
-                        Found::Frame(frame) => on_frame(&frame, usage, &mut self.exception),
+                        Found::Frame(frame) => {
+                            on_frame(&frame, usage, &mut self.exception);
+                            let exception = self.exception;
+                            self.first_frame.get_or_insert(FirstFrame { exception });
+                        }
                         Found::Begins => {
                             cut_frame.clear();
                             cut_frame.extend_from_slice(piece);
@@ -166,12 +180,26 @@ impl Tap {
                                 Ok(Some(frame)) => on_frame(&frame, usage, &mut self.exception),
                                 _ => self.has_passed_over = true,
                             }
+                            let exception = self.exception;
+                            self.first_frame.get_or_insert(FirstFrame { exception });
                         }
                     }
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Whether the content is a stream of frames.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self.reader, Reader::Stream { .. })
+    }
+
+    /// The stream's first frame, once it is whole.
+    #[must_use]
+    pub fn first_frame(&self) -> Option<FirstFrame> {
+        self.first_frame
     }
 
     /// Whether the stream may end here.

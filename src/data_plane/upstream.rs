@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    bedrock::fault::Fault,
+    bedrock::{failure::Failure, fault::Fault},
     boundary::{notice::Event, snapshot::Endpoint},
     buffer::Buffer,
     data_plane::scratch::Spares,
@@ -62,7 +62,18 @@ impl ConnectError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Tls(TlsError::Protocol(_)) => Fault::Untrusted,
+            Self::TimedOut => Fault::ConnectTimeout,
             _ => Fault::Unreachable,
+        }
+    }
+
+    /// What it means for the endpoint.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Unresolved | Self::Io(_) | Self::Tls(TlsError::Io(_)) => Failure::ConnectFailed,
+            Self::Tls(_) => Failure::TlsFailed,
+            Self::TimedOut => Failure::ConnectTimedOut,
         }
     }
 
@@ -212,6 +223,13 @@ impl Upstream {
         result
     }
 
+    /// Waits until there is something to receive. Dropping this future loses nothing.
+    pub async fn readable(&self) {
+        if !self.is_closed {
+            self.socket.readable().await;
+        }
+    }
+
     /// Receives once and shows the plaintext it brought to `sink`. Dropping this future kills the
     /// connection.
     ///
@@ -320,12 +338,4 @@ fn io_error(error: TlsError) -> io::Error {
         TlsError::Io(error) => error,
         other => io::Error::other(other.to_string()),
     }
-}
-
-/// `future` within the time that an answer may be silent.
-///
-/// # Errors
-/// When it was silent for longer.
-pub async fn within_answer_time<F: Future + Unpin>(future: F) -> Result<F::Output, Elapsed> {
-    timeout(Duration::from_millis(crate::limits::ANSWER_IDLE_MS_MAX), future).await
 }

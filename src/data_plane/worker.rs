@@ -31,6 +31,7 @@ use crate::{
         tcp::{Bound, Listener},
         tls::ClientTls,
     },
+    policy::{balance::Balancer, budget::RetryBudget},
 };
 
 /// What a core is started with.
@@ -61,6 +62,8 @@ pub struct Equipment {
     pub ledger: Option<Writer>,
     /// What no entry says.
     pub counters: CoreWriter,
+    /// How much of the work may be repeated; all cores share it.
+    pub budget: Arc<RetryBudget>,
     /// Where notices go.
     pub notices: Notices,
     /// Where the control plane takes requests for its pages.
@@ -90,6 +93,8 @@ pub struct Worker {
     pub tls: ClientTls,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
+    /// Which deployment is next.
+    pub balancer: RefCell<Balancer>,
     /// This core's number, from 0.
     pub number: u16,
     /// Where entries go; none if no account is kept.
@@ -108,7 +113,8 @@ pub struct Worker {
 
 impl Worker {
     fn new(equipment: Equipment) -> Self {
-        let Equipment { published, tls, number, ledger, counters, notices, errands } = equipment;
+        let Equipment { published, tls, number, ledger, counters, budget, notices, errands } =
+            equipment;
         Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
@@ -116,6 +122,7 @@ impl Worker {
             spares: Spares::default(),
             tls,
             signing: RefCell::default(),
+            balancer: RefCell::new(Balancer::new(number.into(), budget)),
             number,
             ledger: ledger.map(Rc::new),
             counters,

@@ -1,6 +1,9 @@
 //! The only place that reads a clock.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use crate::units::{UnixMicros, UnixSeconds};
 
@@ -23,4 +26,24 @@ pub fn unix_now() -> UnixSeconds {
 #[expect(clippy::disallowed_methods, reason = "this is net/clock.rs")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Milliseconds that never go back, from some moment before the first call: what cores that share a number
+/// agree on.
+#[must_use]
+pub fn now_ms() -> u64 {
+    millis(now())
+}
+
+/// `moment` on the scale of [`now_ms`].
+#[must_use]
+pub fn millis(moment: Instant) -> u64 {
+    // Begun a while ago, so that a moment shortly before the first call is not before the beginning.
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    let beginning = BEGINNING.get_or_init(|| {
+        let now = now();
+        now.checked_sub(Duration::from_secs(60)).unwrap_or(now)
+    });
+    let since = moment.saturating_duration_since(*beginning);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -146,6 +146,15 @@ impl Socket {
         }
     }
 
+    /// Waits until something can be received, or the peer's end, or an error. Dropping this future is
+    /// harmless: no byte moves.
+    pub async fn readable(&self) {
+        // SAFETY: as in `receive`; a poll reads the descriptor alone.
+        let stream = unsafe { &*self.0.get() };
+        // An error is the next receive's to tell.
+        let _ = stream.readable(false).await;
+    }
+
     /// Sends `bytes[from..]`, all of it. A stall of `stall` with no byte taken is an error.
     pub async fn send(
         &self,

@@ -1,5 +1,21 @@
 //! Decisions as pure functions of (table, request, now).
+//!
+//! ```text
+//!   auth            who may ask
+//!   route           which group a name means
+//!   group           the table: deployments, weights, limits, rules
+//!   balance         one core's decisions ── board (who may be asked) ── tournament, latency
+//!                                        └─ retry (one request's attempts)
+//!   standing, budget   what all cores share: cool-downs, limits; how much may be repeated
+//! ```
 
 pub mod auth;
 pub mod balance;
+mod board;
+pub mod budget;
+pub mod group;
+mod latency;
+pub mod retry;
 pub mod route;
+pub mod standing;
+mod tournament;

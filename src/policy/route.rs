@@ -2,26 +2,26 @@
 
 use std::collections::HashMap;
 
-use super::balance::Group;
-
-/// The groups, by name.
+/// Places of the groups, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    by_name: HashMap<Box<[u8]>, Group>,
+    by_name: HashMap<Box<[u8]>, usize>,
 }
 
 impl Routes {
-    /// From names (decoded) and groups.
-    pub fn new(groups: impl IntoIterator<Item = (String, Group)>) -> Self {
-        let by_name =
-            groups.into_iter().map(|(name, group)| (name.into_bytes().into_boxed_slice(), group));
-        Self { by_name: by_name.collect() }
+    /// From names (decoded) and places. Of a name that comes twice the first counts.
+    pub fn new(groups: impl IntoIterator<Item = (String, usize)>) -> Self {
+        let mut by_name = HashMap::new();
+        for (name, group) in groups {
+            by_name.entry(name.into_bytes().into_boxed_slice()).or_insert(group);
+        }
+        Self { by_name }
     }
 
-    /// The group of this name, decoded, byte for byte.
+    /// The place of the group of this name, decoded, byte for byte.
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<&Group> {
-        self.by_name.get(name)
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 }
 
@@ -31,8 +31,9 @@ mod tests {
 
     #[test]
     fn names_match_exactly() {
-        let routes = Routes::new([("team/claude:1".to_owned(), Group::new(&[(4, 1)]))]);
-        assert_eq!(routes.find(b"team/claude:1").unwrap().deployments(), [4]);
+        let name = || "team/claude:1".to_owned();
+        let routes = Routes::new([(name(), 4), (name(), 5)]);
+        assert_eq!(routes.find(b"team/claude:1"), Some(4));
         for other in [
             &b"team/claude"[..],
             b"Team/claude:1",

@@ -191,9 +191,9 @@ impl Core {
         let file = config_file(driver, &[Deployment::plain(nobody)], "");
         let loaded = config::load(&file, &Environment::default()).expect("no errors");
         std::fs::remove_file(&file).expect("a file of ours");
-        let mut endpoints = prepare::Endpoints::default();
+        let mut lasting = prepare::Lasting::default();
         let mut names = Names::in_memory();
-        let snapshot = prepare::snapshot(&loaded.settings, &mut endpoints, &mut names);
+        let snapshot = prepare::snapshot(&loaded.settings, &mut lasting, &mut names);
         let snapshot = snapshot.expect("names in memory");
         let bound = Bound::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = bound.address().expect("its address");
@@ -212,6 +212,7 @@ impl Core {
                 number: 0,
                 ledger: None,
                 counters: counters::channel().0,
+                budget: Arc::new(outcrop::policy::budget::RetryBudget::new(1)),
                 notices: notice::channel().0,
                 errands,
             },

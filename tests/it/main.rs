@@ -11,6 +11,7 @@
 //!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
+//!   - [`failover`]: attempts: elsewhere, again, or not at all; time-outs, limits, fallbacks.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
@@ -45,6 +46,8 @@ mod cost;
 mod cost_table;
 #[cfg(feature = "stand-in")]
 mod cuts;
+#[cfg(feature = "stand-in")]
+mod failover;
 #[cfg(feature = "stand-in")]
 mod hostile;
 #[cfg(feature = "stand-in")]

@@ -1,17 +1,18 @@
 //! One request's account: what the log line, the metrics and the store's row are made of.
 //!
 //! ```text
-//!   0        8           24         40       48          56    64      80 ……… 252  256
+//!   0        8           24         40       48          56    64      80 ……… 316  320
 //!   | sequence | request id | AWS's id | started | deployment | key | client | … | CRC-32 |
 //! ```
 //!
-//! 256 bytes, little-endian, whatever the machine: a file of them is read after a restart, by another
+//! 320 bytes, little-endian, whatever the machine: a file of them is read after a restart, by another
 //! build, under another configuration. So names do not stand here but references to them, which the
 //! control plane's `names` file resolves for good. An entry's CRC covers its sequence number: an entry
 //! that was torn, or that is an older lap's, is told from a good one by looking at it alone.
 
 use std::net::{IpAddr, Ipv6Addr};
 
+pub use super::failed::{FailedAttempt, FailedAttempts};
 use super::{
     field::{Reader, Writer},
     usage::{read_usage, write_usage},
@@ -27,11 +28,11 @@ use crate::{
 };
 
 /// An encoded entry.
-pub const ENTRY_BYTES: usize = 256;
+pub const ENTRY_BYTES: usize = 320;
 /// Where the CRC stands, which covers all before it.
 const CRC_AT: usize = ENTRY_BYTES - 4;
 /// Of the layout; entries of another are not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Room for a client's own call id: a UUID's text.
 pub const CALL_ID_KEPT_BYTES: usize = 36;
 
@@ -292,6 +293,10 @@ pub struct Entry {
     pub answer_bytes: u64,
     /// How often it was sent upstream.
     pub attempts: u8,
+    /// Attempts that failed, with or without having been sent, before the last one.
+    pub failed: FailedAttempts,
+    /// Groups that were left for another.
+    pub fallbacks: u8,
     /// The core that served it.
     pub core: u16,
 }
@@ -376,6 +381,9 @@ impl Entry {
         to.u64(self.answer_bytes);
         to.u8(self.call_id.length);
         to.bytes(&self.call_id.bytes);
+        self.failed.encode(&mut to);
+        to.u8(self.fallbacks);
+        to.bytes(&[0; 3]);
         assert!(to.length() == CRC_AT, "the layout above");
         let crc = crc32fast::hash(to.filled());
         to.u32(crc);
@@ -429,6 +437,7 @@ impl Entry {
         let (request_bytes, answer_bytes) = (from.u32(), from.u64());
         let length = usize::from(from.u8());
         let call_id = KeptCallId::new(from.bytes(CALL_ID_KEPT_BYTES).get(..length).ok_or(Torn)?);
+        let (failed, fallbacks) = (FailedAttempts::decode(&mut from)?, from.u8());
         let entry = Self {
             request_id,
             call_id,
@@ -448,6 +457,8 @@ impl Entry {
             request_bytes,
             answer_bytes,
             attempts,
+            failed,
+            fallbacks,
             core,
         };
         Ok((sequence, entry))

@@ -179,7 +179,7 @@ impl Mapping {
     /// slot or an entry of the ring that was freed.
     pub(super) unsafe fn write_rest(&self, block: usize, bytes: &[u8; ENTRY_BYTES]) {
         let rest = &bytes[8..];
-        // SAFETY: `place` gives 256 bytes within the mapping; `bytes` is not part of it; that nobody else
+        // SAFETY: `place` gives `ENTRY_BYTES` within the mapping; `bytes` is not part of it; that nobody else
         // is there is the caller's promise.
         unsafe {
             ptr::copy_nonoverlapping(rest.as_ptr(), self.place(block).add(8), rest.len());
@@ -192,7 +192,7 @@ impl Mapping {
     /// Nobody writes the block: its sequence number was seen to be that of an entry not yet freed, and
     /// the caller is who frees.
     pub(super) unsafe fn block(&self, block: usize) -> [u8; ENTRY_BYTES] {
-        // SAFETY: `place` gives 256 bytes within the mapping, all initialized as a file's are; that nobody
+        // SAFETY: `place` gives `ENTRY_BYTES` within the mapping, all initialized as a file's are; that nobody
         // writes them is the caller's promise.
         unsafe { ptr::read(self.place(block).cast()) }
     }

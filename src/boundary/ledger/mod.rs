@@ -14,6 +14,7 @@
 //! and reads the old ones to their end ([`open`]).
 
 pub mod entry;
+mod failed;
 mod field;
 mod folder;
 mod mapping;

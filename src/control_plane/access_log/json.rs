@@ -5,11 +5,12 @@
 
 use super::{Who, append};
 use crate::{
-    boundary::ledger::entry::{Charge, Entry, Marks},
+    boundary::ledger::entry::{Charge, DeploymentRef, Entry, Marks},
     units::Tokens,
 };
 
-/// Appends the line and its `\n`. Allocates nothing once `out` has room.
+/// Appends the line and its `\n`. Allocates nothing once `out` has room, unless
+/// attempts failed.
 pub fn write_json(entry: &Entry, who: Who<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     append::moment(entry.started, out);
@@ -28,6 +29,17 @@ pub fn write_json(entry: &Entry, who: Who<'_>, out: &mut Vec<u8>) {
     object.text("error", entry.error.text());
     object.literal("stream", if entry.marks.has(Marks::STREAM) { "true" } else { "false" });
     object.number("attempts", u64::from(entry.attempts));
+    if entry.fallbacks > 0 {
+        object.number("fallbacks", u64::from(entry.fallbacks));
+    }
+    if !entry.failed.is_empty() {
+        object.name("failed_attempts");
+        let name = |it| who.names.and_then(|names| names.deployment(it));
+        let id_of = |it: DeploymentRef| {
+            name(it).map_or_else(|| format!("ref:{:016x}", it.0), |name| name.id.clone())
+        };
+        entry.failed.write_json(id_of, object.0);
+    }
     object.millis("duration_ms", entry.timing.total_us);
     let timing = entry.timing;
     let others = [

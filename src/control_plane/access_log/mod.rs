@@ -40,13 +40,16 @@ pub struct Who<'n> {
     pub deployment: Option<&'n DeploymentName>,
     /// Who asked, if it is known.
     pub key: Option<&'n KeyName>,
+    /// For the attempts that failed before.
+    pub names: Option<&'n Names>,
 }
 
 impl<'n> Who<'n> {
     /// As `names` has them.
     #[must_use]
     pub fn of(entry: &Entry, names: &'n Names) -> Self {
-        Self { deployment: names.deployment(entry.deployment), key: names.key(entry.key) }
+        let (deployment, key) = (names.deployment(entry.deployment), names.key(entry.key));
+        Self { deployment, key, names: Some(names) }
     }
 }
 

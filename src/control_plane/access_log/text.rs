@@ -102,6 +102,12 @@ fn troubles(entry: &Entry, colour: Colour, out: &mut Vec<u8>) {
         out.extend_from_slice(b"  attempts ");
         append::number(u64::from(entry.attempts), out);
     }
+    let mut separator = &b"  after "[..];
+    for attempt in entry.failed.iter() {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(attempt.failure.word().as_bytes());
+        separator = b", ";
+    }
 }
 
 fn seconds(us: u32, out: &mut Vec<u8>) {

@@ -12,8 +12,9 @@ const CREATED: u64 = 1_677_610_602;
 
 /// Pages for a model list whose groups have these names, in this order.
 #[must_use]
-pub fn pages(model_names: &[&str]) -> Pages {
-    let model = |name: &&str| json!({"id": name, "object": "model", "created": CREATED, "owned_by": "openai"});
+pub fn pages(model_names: &[impl AsRef<str> + serde::Serialize]) -> Pages {
+    let model =
+        |name| json!({"id": name, "object": "model", "created": CREATED, "owned_by": "openai"});
     let models: Vec<_> = model_names.iter().map(model).collect();
     let page = |value: serde_json::Value| Bytes::from(value.to_string());
     Pages {

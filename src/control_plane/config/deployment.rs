@@ -8,7 +8,7 @@ use super::problem::{Place, Problems};
 use super::read::climbs;
 use super::settings::{Deployment, Endpoint};
 use super::weight::Amounts;
-use super::{credential, endpoint, identity, keys, price, region, weight};
+use super::{credential, endpoint, identity, keys, patience, price, region, weight};
 use crate::bedrock::model;
 use crate::bedrock::price::PriceMap;
 
@@ -112,6 +112,7 @@ fn draft(
         region::choose(params, chosen.as_ref(), named.as_ref().ok(), environment, problems);
     let credential = credential::choose(params, environment, problems);
     let amounts = weight::read(params, problems);
+    let own = patience::read(params, info, problems);
 
     let (region, (credential, credential_source)) = (region?, credential?);
     let endpoint = named.ok()?.unwrap_or_else(|| endpoint::public(&region));
@@ -132,6 +133,7 @@ fn draft(
         endpoint,
         credential,
         credential_source,
+        own,
         weight: 1,
         line: entry.place.line,
         file: entry.place.file.to_path_buf(),

@@ -5,8 +5,9 @@ use std::fmt;
 use super::database;
 use super::settings::{
     AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Loaded, OnClientDisconnect,
-    OnFull, Settings,
+    OnFull, Router, Settings,
 };
+use crate::bedrock::failure::Class;
 use crate::boundary::snapshot::Credential;
 
 /// An id shorter than this would be shown nearly whole by its two ends.
@@ -35,6 +36,7 @@ pub fn explain(loaded: &Loaded, out: &mut impl fmt::Write) -> fmt::Result {
         writeln!(out)?;
     }
     explain_settings(&loaded.settings, out)?;
+    explain_router(&loaded.settings.router, out)?;
     let (groups, deployments, warnings) = (groups.len(), deployments.len(), loaded.warnings.len());
     writeln!(out, "\ngroups: {groups}, deployments: {deployments}, warnings: {warnings}")?;
     for warning in &loaded.warnings {
@@ -85,6 +87,47 @@ fn shown(access_key_id: &str) -> String {
         (Some(first), Some(last)) if bytes >= SHOWN_KEY_ID_BYTES_MIN => format!(" {first}…{last}"),
         _ => String::new(),
     }
+}
+
+/// What happens to a request beyond its first attempt.
+fn explain_router(router: &Router, out: &mut impl fmt::Write) -> fmt::Result {
+    #[expect(clippy::cast_precision_loss, reason = "days of milliseconds")]
+    let seconds = |ms: u64| format!("{} s", ms as f64 / 1000.0);
+    writeln!(out, "strategy         {}", router.strategy.name())?;
+    let retries = router.retries.any;
+    write!(out, "retries          {retries} in a group")?;
+    let of_class = Class::ALL.iter().zip(router.retries.by_class);
+    for (class, retries) in of_class.filter_map(|(class, it)| Some((class.name(), it?))) {
+        write!(out, ", {retries} after {class}")?;
+    }
+    writeln!(out)?;
+    let timeout = router.timeout_ms.unwrap_or(crate::limits::ANSWER_IDLE_MS_MAX);
+    write!(out, "time-outs        {} to an answer's head", seconds(timeout))?;
+    if let Some(ms) = router.stream_timeout_ms {
+        write!(out, ", {} for a stream and between its bytes", seconds(ms))?;
+    }
+    writeln!(out, ", {} in all", seconds(router.request_timeout_ms))?;
+    let cool_downs = &router.cool_downs;
+    match (router.disable_cool_downs || cool_downs.time_ms == 0, cool_downs.allowed) {
+        (true, _) => writeln!(out, "cool-downs       none")?,
+        (false, Some(allowed)) => writeln!(
+            out,
+            "cool-downs       {}, after more than {allowed} failures in a minute",
+            seconds(cool_downs.time_ms)
+        )?,
+        (false, None) => writeln!(out, "cool-downs       {}", seconds(cool_downs.time_ms))?,
+    }
+    for (group, fallbacks) in &router.fallbacks {
+        writeln!(out, "fallbacks        {group} → {}", fallbacks.join(", "))?;
+    }
+    if !router.default_fallbacks.is_empty() {
+        writeln!(out, "fallbacks        * → {}", router.default_fallbacks.join(", "))?;
+    }
+    for alias in &router.aliases {
+        let hidden = if alias.is_hidden { ", not listed" } else { "" };
+        writeln!(out, "alias            {} is {}{hidden}", alias.name, alias.group)?;
+    }
+    Ok(())
 }
 
 fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Result {

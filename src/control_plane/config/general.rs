@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::keys;
 use super::problem::Problems;
 use super::read::flag;
+use super::router;
 use super::settings::{Deployment, DriverChoice, Settings};
 use crate::limits;
 use crate::secret::Secret;
@@ -40,9 +41,10 @@ pub(super) fn read(
         }
     }
     let value = |section: &str, key: &str| root.get(section).and_then(|section| section.get(key));
-    warn_of_strategy(value("router_settings", "routing_strategy"), problems);
+    let router = router::read(root, &deployments, problems);
     Settings {
         deployments,
+        router,
         master_key: master_key(
             value("general_settings", "master_key"),
             root,
@@ -64,16 +66,6 @@ pub(super) fn read(
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
         price_map: None,
         accounting: accounting::read(root, environment, problems),
-    }
-}
-
-/// What we do is simple-shuffle.
-fn warn_of_strategy(node: Option<&Node>, problems: &mut Problems) {
-    if let Some(node) = node
-        && !matches!(&node.content, Content::Text(name) if name == "simple-shuffle")
-    {
-        let message = "only `simple-shuffle` is honoured by this version of Outcrop, and used";
-        problems.warning(&node.place, message);
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) const TOP: Section = Section {
 };
 
 pub(super) const OUTCROP: Section = Section {
-    honoured: "driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log",
+    honoured: "\
+        driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log first_frame_failover \
+        request_timeout_s",
     others: "",
     families: "",
     inner: &[("ledger", &LEDGER)],
@@ -58,10 +60,10 @@ pub(super) const LITELLM_PARAMS: Section = Section {
         model model_id custom_llm_provider aws_region_name aws_access_key_id aws_secret_access_key \
         aws_session_token api_key aws_bedrock_runtime_endpoint api_base weight rpm tpm region_name \
         aws_profile_name aws_role_name aws_session_name aws_session_tags aws_web_identity_token \
-        aws_external_id aws_sts_endpoint litellm_credential_name",
+        aws_external_id aws_sts_endpoint litellm_credential_name timeout stream_timeout order \
+        max_parallel_requests num_retries max_retries cooldown_time allowed_fails allowed_fails_policy",
     others: "\
-        timeout stream_timeout timeout_by_service_tier order max_parallel_requests itpm otpm \
-        default_api_key_rpm_limit default_api_key_tpm_limit num_retries max_retries cooldown_time max_budget \
+        timeout_by_service_tier itpm otpm default_api_key_rpm_limit default_api_key_tpm_limit max_budget \
         budget_duration tags tag_regex extra_headers extra_body guardrailConfig guardrails \
         use_in_pass_through use_litellm_proxy drop_params additional_drop_params \
         allowed_openai_params mock_response mock_timeout aws_bedrock_project_id base_url base_model \
@@ -77,10 +79,10 @@ pub(super) const LITELLM_PARAMS: Section = Section {
 };
 
 pub(super) const MODEL_INFO: Section = Section {
-    honoured: "id base_model",
+    honoured: "id base_model allowed_fails allowed_fails_policy cooldown_time order",
     others: "\
         mode tier team_id team_public_model_name blocked discoverable access_groups \
-        access_windows allowed_fails allowed_fails_policy cooldown_time order allow_fail_open \
+        access_windows allow_fail_open \
         litellm_provider max_tokens max_input_tokens max_output_tokens description created_at created_by \
         updated_at updated_by db_model deprecation_date rpm tpm tags disable_background_health_check \
         background_health_check_interval provisioned_throughput_units",
@@ -122,15 +124,15 @@ pub(super) const GENERAL_SETTINGS: Section = Section {
     inner: &[],
 };
 
-/// general.rs judges the value of `routing_strategy`.
 pub(super) const ROUTER_SETTINGS: Section = Section {
-    honoured: "routing_strategy",
+    honoured: "\
+        routing_strategy num_retries max_fallbacks timeout stream_timeout retry_after retry_policy \
+        model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time disable_cooldowns \
+        fallbacks default_fallbacks model_group_alias optional_pre_call_checks enable_weighted_failover \
+        default_max_parallel_requests",
     others: "\
-        routing_strategy_args routing_groups num_retries max_fallbacks timeout stream_timeout retry_after \
-        retry_policy model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time \
-        disable_cooldowns fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks \
-        model_group_alias enable_pre_call_checks optional_pre_call_checks enable_tag_filtering \
-        tag_filtering_match_any enable_weighted_failover default_max_parallel_requests \
+        routing_strategy_args routing_groups context_window_fallbacks content_policy_fallbacks \
+        enable_pre_call_checks enable_tag_filtering tag_filtering_match_any \
         provider_budget_config cache_responses cache_kwargs caching_groups client_ttl \
         enable_health_check_routing health_check_staleness_threshold deployment_affinity_ttl_seconds \
         default_litellm_params default_priority polling_interval set_verbose debug_level search_tools \
@@ -141,15 +143,16 @@ pub(super) const ROUTER_SETTINGS: Section = Section {
 
 pub(super) const LITELLM_SETTINGS: Section = Section {
     honoured: "\
-        callbacks success_callback failure_callback json_logs require_auth_for_metrics_endpoint",
+        callbacks success_callback failure_callback json_logs require_auth_for_metrics_endpoint \
+        num_retries request_timeout allowed_fails fallbacks default_fallbacks max_fallbacks",
     others: "\
         service_callback audit_log_callbacks \
-        num_retries request_timeout allowed_fails cache cache_params model_alias_map max_budget \
+        cache cache_params model_alias_map max_budget \
         budget_duration cost_discount_config cost_margin_config turn_off_message_logging \
         bedrock_request_metadata_fields budget_exceeded_status_code \
         expose_router_debug_in_errors drop_params modify_params set_verbose telemetry \
-        log_raw_request_response redact_user_api_key_info redact_messages_in_exceptions fallbacks \
-        default_fallbacks context_window_fallbacks content_policy_fallbacks guardrails default_team_settings \
+        log_raw_request_response redact_user_api_key_info redact_messages_in_exceptions \
+        context_window_fallbacks content_policy_fallbacks guardrails default_team_settings \
         default_internal_user_params default_user_params upperbound_key_generate_params \
         default_key_generate_params key_generation_settings add_function_to_prompt ssl_verify \
         ssl_certificate force_ipv4 disable_hf_tokenizer_download disable_end_user_cost_tracking \
@@ -202,12 +205,16 @@ impl Section {
         if longer.is_some() {
             return longer;
         }
-        let near = known()
-            .map(|known| (distance(key, known), known))
-            .min_by_key(|(distance, _)| *distance);
-        near.filter(|(distance, _)| *distance <= (key.chars().count() / 3).max(1))
-            .map(|(_, near)| near)
+        nearest(key, known())
     }
+}
+
+/// Of `known`, the one that is at most a third of `word`'s letters away.
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let near =
+        known.map(|known| (distance(word, known), known)).min_by_key(|(distance, _)| *distance);
+    near.filter(|(distance, _)| *distance <= (word.chars().count() / 3).max(1))
+        .map(|(_, near)| near)
 }
 
 fn names(table: &'static str) -> impl Iterator<Item = &'static str> {

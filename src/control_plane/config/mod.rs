@@ -24,10 +24,13 @@ mod identity;
 mod include;
 mod keys;
 mod lines;
+mod numbers;
+mod patience;
 mod price;
 mod problem;
 mod read;
 mod region;
+mod router;
 mod settings;
 mod substitute;
 #[cfg(test)]
@@ -41,8 +44,8 @@ pub use environment::Environment;
 pub use explain::explain;
 pub use problem::{Problem, Severity};
 pub use settings::{
-    AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded,
-    OnClientDisconnect, OnFull, Settings,
+    AccessLog, Accounting, Alias, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded,
+    OnClientDisconnect, OnFull, Own, Router, Settings,
 };
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::problem::Problem;
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
 use crate::boundary::snapshot::Credential;
+use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
 /// A configuration that holds no error.
@@ -39,6 +40,107 @@ pub struct Settings {
     pub price_map: Option<PriceMap>,
     /// Ledger, store, access log, metrics.
     pub accounting: Accounting,
+    /// How requests find their deployment, and what happens when it fails.
+    pub router: Router,
+}
+
+/// `router_settings`, and what stands elsewhere for the same.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// `routing_strategy`.
+    pub strategy: Strategy,
+    /// `num_retries` and `retry_policy`.
+    pub retries: Retries,
+    /// `model_group_retry_policy`: by group, retries by class.
+    pub group_retries: Vec<(String, [Option<u8>; 8])>,
+    /// `retry_after`.
+    pub retry_after_ms: u64,
+    /// `timeout`, else `litellm_settings.request_timeout`.
+    pub timeout_ms: Option<u64>,
+    /// `stream_timeout`.
+    pub stream_timeout_ms: Option<u64>,
+    /// `outcrop.request_timeout_s`: the whole of a request.
+    pub request_timeout_ms: u64,
+    /// `cooldown_time`, `allowed_fails`, `allowed_fails_policy`.
+    pub cool_downs: CoolDowns,
+    /// `disable_cooldowns`.
+    pub disable_cool_downs: bool,
+    /// `fallbacks`: group, and the groups it falls back to. All are there.
+    pub fallbacks: Vec<(String, Vec<String>)>,
+    /// `default_fallbacks`, for groups without their own.
+    pub default_fallbacks: Vec<String>,
+    /// `max_fallbacks`.
+    pub fallbacks_max: u8,
+    /// `enable_weighted_failover`.
+    pub weighted_failover: bool,
+    /// `optional_pre_call_checks: [enforce_model_rate_limits]`.
+    pub enforces_rates: bool,
+    /// `default_max_parallel_requests`.
+    pub max_parallel: Option<u64>,
+    /// `model_group_alias`. The groups are there.
+    pub aliases: Vec<Alias>,
+    /// `outcrop.first_frame_failover`.
+    pub first_frame_failover: bool,
+}
+
+/// A further name of a group.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alias {
+    /// What clients may ask for.
+    pub name: String,
+    /// What they get.
+    pub group: String,
+    /// It is not listed.
+    pub is_hidden: bool,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::default(),
+            retries: Retries { any: 2, by_class: [None; 8] },
+            group_retries: Vec::new(),
+            retry_after_ms: 0,
+            timeout_ms: None,
+            stream_timeout_ms: None,
+            request_timeout_ms: 3_600_000,
+            cool_downs: CoolDowns { time_ms: 5_000, allowed: None, by_class: [None; 8] },
+            disable_cool_downs: false,
+            fallbacks: Vec::new(),
+            default_fallbacks: Vec::new(),
+            fallbacks_max: 5,
+            weighted_failover: false,
+            enforces_rates: false,
+            max_parallel: None,
+            aliases: Vec::new(),
+            first_frame_failover: true,
+        }
+    }
+}
+
+/// What a deployment has of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// `timeout`.
+    pub timeout_ms: Option<u64>,
+    /// `stream_timeout`.
+    pub stream_timeout_ms: Option<u64>,
+    /// `order`: its tier.
+    pub order: Option<u32>,
+    /// `rpm`: requests in a minute.
+    pub rpm: Option<u64>,
+    /// `tpm`: tokens in a minute.
+    pub tpm: Option<u64>,
+    /// `max_parallel_requests`.
+    pub max_parallel: Option<u64>,
+    /// `num_retries`, else `max_retries`.
+    pub retries: Option<u8>,
+    /// `cooldown_time`.
+    pub cool_down_ms: Option<u64>,
+    /// `allowed_fails`.
+    pub allowed_fails: Option<u32>,
+    /// `allowed_fails_policy`.
+    pub allowed_fails_policy: Option<[Option<u32>; 8]>,
 }
 
 /// How requests are accounted for.
@@ -157,6 +259,8 @@ pub struct Deployment {
     pub credential: Credential,
     /// Where `credential` came from.
     pub credential_source: CredentialSource,
+    /// Time-outs, tier, limits, retries, cool-down.
+    pub own: Own,
     /// Relative to the others of its group; 0: never picked unless all are 0.
     pub weight: u64,
     /// Where the entry starts in `file`, from 1.

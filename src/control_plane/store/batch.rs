@@ -67,7 +67,7 @@ impl<'e> Batch<'e> {
             }
             let names = combinations.place(entry, &mut labels);
             match form {
-                Form::Packed => packer.cells(entry, names, &mut cells),
+                Form::Packed => packer.cells(entry, names, &mut labels, &mut cells),
                 _ => cells.push(Cell::Text(id_text(entry.request_id))),
             }
             if form == Form::Moments {

@@ -10,7 +10,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::labels::Labels;
-use crate::boundary::ledger::entry::{Charge, Entry, Marks, Outcome, UnknownCost};
+use crate::boundary::ledger::entry::{Charge, Entry, FailedAttempts, Marks, Outcome, UnknownCost};
 use crate::units::{RequestId, Tokens, UnixMicros};
 
 /// What a column holds.
@@ -116,6 +116,8 @@ pub(super) const SPEND_LOGS: &[Column] = &[
     ("video_seconds", Int),
     ("audio_seconds", Int),
     ("search_queries", Int),
+    ("fallbacks", Int),
+    ("failed_attempts", Text),
 ];
 
 /// Of [`SPEND_LOGS`], what the references to key and deployment name.
@@ -135,6 +137,7 @@ pub(super) trait Row {
     fn words(&mut self, words: &[&'static str]);
     fn id(&mut self, id: RequestId);
     fn address(&mut self, address: IpAddr);
+    fn failed(&mut self, failed: &FailedAttempts);
 
     fn count(&mut self, count: Option<u64>) {
         match count {
@@ -261,6 +264,8 @@ fn rare_details(entry: &Entry, unknown_cost: Option<UnknownCost>, row: &mut impl
     row.count(usage.video_seconds);
     row.count(usage.audio_seconds);
     row.count(usage.search_queries);
+    row.positive(entry.fallbacks.into());
+    if entry.failed.is_empty() { row.null() } else { row.failed(&entry.failed) }
 }
 
 /// Appends the entry's row, in the order of [`SPEND_LOGS`].
@@ -311,5 +316,11 @@ impl Row for Cells<'_, '_> {
 
     fn address(&mut self, address: IpAddr) {
         self.out.push(self.labels.address(address));
+    }
+
+    fn failed(&mut self, failed: &FailedAttempts) {
+        let mut json = Vec::new();
+        failed.write_json(|it| self.labels.deployment(it).id.to_string(), &mut json);
+        self.out.push(Cell::text(str::from_utf8(&json).expect("JSON")));
     }
 }

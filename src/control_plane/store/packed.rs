@@ -12,7 +12,8 @@
 use std::{fmt::Write as _, io::Write as _, net::IpAddr, sync::Arc};
 
 use super::columns::{self, Cell, Column, DETAILS, Kind, NAMES, Row, SPEND_LOGS, call_id, id_text};
-use crate::boundary::ledger::entry::Entry;
+use super::labels::Labels;
+use crate::boundary::ledger::entry::{Entry, FailedAttempts};
 use crate::units::{RequestId, UnixMicros};
 
 /// The table's columns.
@@ -31,15 +32,28 @@ pub(super) struct Packer {
     text: Vec<u8>,
     /// Up to the last value that is not NULL, with its comma.
     filled: usize,
+    /// The failed attempts of the entry at hand, with the names of their deployments.
+    failed: Vec<u8>,
 }
 
 impl Packer {
     pub(super) fn new() -> Self {
-        Self { text: Vec::with_capacity(1024), filled: 0 }
+        Self { text: Vec::with_capacity(1024), filled: 0, failed: Vec::new() }
     }
 
     /// Appends the entry's row, in the order of [`SPEND_ROWS`].
-    pub(super) fn cells(&mut self, entry: &Entry, names: i64, out: &mut Vec<Cell>) {
+    pub(super) fn cells(
+        &mut self,
+        entry: &Entry,
+        names: i64,
+        labels: &mut Labels,
+        out: &mut Vec<Cell>,
+    ) {
+        if !entry.failed.is_empty() {
+            self.failed.clear();
+            let id_of = |it| labels.deployment(it).id.to_string();
+            entry.failed.write_json(id_of, &mut self.failed);
+        }
         let id = Cell::Text(id_text(entry.request_id));
         let detail = Cell::Text(self.detail(entry));
         out.extend([id, Cell::Int(names), call_id(entry), detail]);
@@ -52,7 +66,7 @@ impl Packer {
         columns::details(entry, self);
         self.text.truncate(self.filled);
         *self.text.last_mut().expect("when it started is always known") = b']';
-        str::from_utf8(&self.text).expect("ASCII").into()
+        str::from_utf8(&self.text).expect("ASCII, and names").into()
     }
 
     fn end(&mut self) {
@@ -96,6 +110,12 @@ impl Packer {
 }
 
 impl Row for Packer {
+    /// An array within the array: SQLite shows it as its text.
+    fn failed(&mut self, _failed: &FailedAttempts) {
+        self.text.extend_from_slice(&self.failed);
+        self.end();
+    }
+
     fn null(&mut self) {
         self.text.extend_from_slice(b"null,");
     }
@@ -195,8 +215,10 @@ const _: () = assert!(1 + NAMES.len() + 1 + DETAILS.len() == SPEND_LOGS.len());
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bedrock::failure::Failure;
     use crate::bedrock::usage::Usage;
-    use crate::boundary::ledger::entry::{Charge, Marks};
+    use crate::boundary::ledger::entry::{Charge, DeploymentRef, FailedAttempt, Marks};
+    use crate::control_plane::names::Names;
     use crate::units::{PicoUsd, Tokens};
 
     fn detail(entry: &Entry) -> serde_json::Value {
@@ -226,9 +248,18 @@ mod tests {
         assert_eq!(shown[place("marks")], "long_context reused");
         assert_eq!(shown[place("unknown_cost")], "too_large");
         assert_eq!(shown.as_array().unwrap().len(), place("unknown_cost") + 1);
-        let all = Usage { search_queries: Some(0), ..Usage::default() };
-        let full = detail(&Entry { usage: all, ..entry });
+        let mut failed = FailedAttempts::default();
+        let (deployment, failure) = (DeploymentRef(5), Failure::Throttled);
+        failed.push(FailedAttempt { deployment, failure, ms: 7 });
+        let mut cells = Vec::new();
+        let names = Names::in_memory();
+        let full = Entry { failed, ..entry };
+        Packer::new().cells(&full, 1, &mut Labels::new(&names), &mut cells);
+        let full: serde_json::Value = serde_json::from_str(cells[3].str().unwrap()).unwrap();
         assert_eq!(full.as_array().unwrap().len(), DETAILS.len());
+        let shown = &full[place("failed_attempts")][0];
+        assert_eq!(shown["model_id"], "ref:0000000000000005");
+        assert_eq!((&shown["failure"], &shown["ms"]), (&"throttled".into(), &7.into()));
         let local = detail(&Entry { client: Some([127, 0, 0, 1].into()), ..entry });
         assert_eq!(local[place("requester_ip_address")], "127.0.0.1");
     }

@@ -205,6 +205,9 @@ fn log_row(row: Vec<Value>) -> Json {
             Value::Null => Json::Null,
             Value::Int(number) => json!(number),
             Value::Bool(truth) => json!(truth),
+            Value::Text(text) if *name == "failed_attempts" => {
+                serde_json::from_str(&text).unwrap_or(Json::Null)
+            }
             Value::Text(text) => json!(text),
         };
         fields.insert((*name).to_owned(), value);

@@ -14,8 +14,10 @@ pub(super) fn newest() -> i64 {
     i64::try_from(SQLITE.len()).expect("a handful")
 }
 
-const SQLITE: [&str; 1] = [include_str!("schema/sqlite_1.sql")];
-const POSTGRES: [&str; 1] = [include_str!("schema/postgres_1.sql")];
+const SQLITE: [&str; 2] =
+    [include_str!("schema/sqlite_1.sql"), include_str!("schema/sqlite_2.sql")];
+const POSTGRES: [&str; 2] =
+    [include_str!("schema/postgres_1.sql"), include_str!("schema/postgres_2.sql")];
 const _: () = assert!(SQLITE.len() == POSTGRES.len());
 
 /// PostgreSQL's lock for who makes the tables: "outcrop" in bytes.

@@ -235,5 +235,6 @@ fn entry(random: &mut fastrand::Rng) -> Entry {
         answer_bytes: 20_000,
         attempts: 1,
         core: 1,
+        ..Entry::default()
     }
 }

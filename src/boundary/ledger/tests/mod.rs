@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::entry::*;
 use crate::{
     bedrock::{
+        failure::Failure,
         fault::ErrorName,
         operation::Action,
         usage::{ServiceTier, Told, Usage},
@@ -45,6 +46,14 @@ fn specimen() -> Entry {
         request_bytes: 77,
         answer_bytes: 1 << 40,
         attempts: 2,
+        failed: {
+            let (deployment, failure) = (DeploymentRef(0xdead), Failure::Throttled);
+            let mut failed = FailedAttempts::default();
+            failed.push(FailedAttempt { deployment, failure, ms: 1234 });
+            failed.push(FailedAttempt { failure: Failure::Broken, ms: u32::MAX, deployment });
+            failed
+        },
+        fallbacks: 1,
         core: 3,
     }
 }

@@ -28,7 +28,7 @@ fn text(entry: &Entry, who: Who<'_>, colour: Colour) -> String {
 #[test]
 fn a_line_of_json() {
     let (east, team) = (east(), team());
-    let who = Who { deployment: Some(&east), key: Some(&team) };
+    let who = Who { deployment: Some(&east), key: Some(&team), names: None };
     let line = json(&entry(), who);
     let expected = concat!(
         r#"{"time":"2026-11-23T01:08:43.000456Z","request_id":"01990000-0000-7000-8000-000000000001","#,
@@ -112,7 +112,7 @@ fn each_field_is_documented() {
     let error = ErrorName::of(b"ThrottlingException");
     let (known, east, team) = (Entry { usage, marks, error, ..entry() }, east(), team());
     let unknown = Entry { charge: Charge::Unknown(UnknownCost::NoRate), ..known };
-    let who = Who { deployment: Some(&east), key: Some(&team) };
+    let who = Who { deployment: Some(&east), key: Some(&team), names: None };
     for entry in [known, unknown] {
         let line: serde_json::Value = serde_json::from_str(&json(&entry, who)).unwrap();
         let marks = line["marks"].as_array().unwrap();
@@ -130,7 +130,7 @@ fn hostile_names_forge_no_line() {
     let mut east = east();
     (east.model_group, east.id) = (hostile.into(), hostile.into());
     let team = KeyName { api_key: hostile.into(), alias: hostile.into() };
-    let who = Who { deployment: Some(&east), key: Some(&team) };
+    let who = Who { deployment: Some(&east), key: Some(&team), names: None };
     let line = json(&entry(), who);
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
@@ -146,7 +146,7 @@ fn hostile_names_forge_no_line() {
 #[test]
 fn lines_for_people() {
     let east = east();
-    let who = Who { deployment: Some(&east), key: None };
+    let who = Who { deployment: Some(&east), key: None, names: None };
     let line = text(&entry(), who, Colour::Plain);
     let expected = "2026-11-23 01:08:43.000 200 converse-stream claude               east-1             \
                     1.235s  ttft  0.210s  in    1520 out      88  $0.000123\n";

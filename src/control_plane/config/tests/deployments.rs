@@ -304,7 +304,7 @@ fn entries_have_a_shape() {
     ] {
         refuse(&format!("model_list:\n- {item}\n"), &KEYS, &[error]);
     }
-    let misplaced = "model_list:\n- model_name: '*'\n  weight: 1\n  litellm_params: {model: a.b, aws_region_name: us-east-1, wieght: 2, timeout: 3, input_cost_per_token: 1}\n  model_info: {base_model: x}\n";
+    let misplaced = "model_list:\n- model_name: '*'\n  weight: 1\n  litellm_params: {model: a.b, aws_region_name: us-east-1, wieght: 2, max_budget: 3, input_cost_per_token: 1}\n  model_info: {base_model: x}\n";
     check(
         misplaced,
         &KEYS,
@@ -312,7 +312,7 @@ fn entries_have_a_shape() {
             "`*` is only itself",
             "c.yaml:3: model_list[0].weight: belongs under `litellm_params`",
             "c.yaml:4: model_list[0].litellm_params.wieght: unknown key; did you mean `weight`? (warning)",
-            "timeout: LiteLLM's key",
+            "max_budget: LiteLLM's key",
         ],
     );
 }

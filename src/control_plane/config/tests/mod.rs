@@ -14,6 +14,7 @@ mod credentials;
 mod deployments;
 mod files;
 mod prices;
+mod router;
 mod whole;
 
 /// A secret of the environments below: it must show nowhere.
@@ -203,7 +204,7 @@ general_settings:
   alerting: [slack]
 router_settings:
   routing_strategy: simple-shuffle
-  num_retries: 2
+  cache_responses: true
 litellm_settings:
   cache: true
   drop_parms: true
@@ -218,7 +219,7 @@ outcrop:
         "c.yaml:7: general_settings.databse_url: unknown key; did you mean `database_url`?",
         "c.yaml:8: general_settings.database_host: LiteLLM's key",
         "c.yaml:9: general_settings.alerting: LiteLLM's key",
-        "c.yaml:12: router_settings.num_retries: LiteLLM's key",
+        "c.yaml:12: router_settings.cache_responses: LiteLLM's key",
         "c.yaml:14: litellm_settings.cache: LiteLLM's key",
         "c.yaml:15: litellm_settings.drop_parms: unknown key; did you mean `drop_params`?",
         "c.yaml:17: outcrop.dirver: unknown key; did you mean `driver`?",
@@ -226,9 +227,4 @@ outcrop:
     let mut all = vec!["nothing is served"];
     all.extend(warnings);
     check(yaml, &[], &all);
-    check(
-        "model_list: []\nrouter_settings: {routing_strategy: least-busy}",
-        &[],
-        &["nothing is served", "only `simple-shuffle` is honoured"],
-    );
 }

@@ -194,8 +194,7 @@ fn no_text_of_yamls_own_signs_crashes() {
 
 #[test] // a pass per line wanted would take minutes here
 fn a_large_file_is_read_in_one_pass() {
-    let item =
-        "- {model_name: m, litellm_params: {model: a.b, aws_region_name: us-east-1, timeout: 1}}\n";
+    let item = "- {model_name: m, litellm_params: {model: a.b, aws_region_name: us-east-1, max_budget: 1}}\n";
     let loaded =
         load_files(&[("c.yaml", &format!("model_list:\n{}", item.repeat(2_000)))], &KEYS).unwrap();
     let lines = |line: &dyn Fn(usize) -> usize| (0..2_000).all(|index| line(index) == index + 2);
