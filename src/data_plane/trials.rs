@@ -36,7 +36,7 @@ use crate::{
         worker::Worker,
     },
     net::{clock, runtime::sleep},
-    policy::{balance::Next, retry::Trial},
+    policy::{lease::Next, retry::Trial},
 };
 
 /// What the client gets if nothing else is tried.
@@ -98,6 +98,7 @@ pub async fn operate(
             scratch.account.attempt_failed(failed);
         }
         scratch.account.picked(turn.deployment());
+        scratch.account.fell_back(trial.fallbacks());
         let tried = Tried::of(&trial);
         let attempted = attempt(client, worker, scratch, intake, operation, (&turn, tried)).await;
         let (failure, retry_after_ms) = match attempted {
@@ -118,6 +119,11 @@ pub async fn operate(
             }
             Attempted::Failed(no_answer) => {
                 worker.notices.tell(Some(&turn.deployment().id), no_answer.event());
+                let Scratch { account, tap, .. } = &mut *scratch;
+                if no_answer.outcome() != Outcome::NoAnswer {
+                    account.settle(&tap.reading(), turn.deployment().rate.as_deref());
+                    account.ends(no_answer.outcome());
+                }
                 held = Held::Fault(no_answer.fault());
                 (no_answer.failure(), None)
             }

@@ -8,7 +8,7 @@ use crate::{
     data_plane::worker::Worker,
     net::clock,
     policy::{
-        balance::{End, Lease},
+        lease::{End, Lease},
         retry::Trial,
     },
 };

@@ -180,7 +180,8 @@ fn an_attempt_goes_to_the_deployment_with_its_own_model_and_signature(driver: Dr
             .of("bedrock/us.amazon.nova-lite-v1:0")
             .param("aws_region_name", "us-east-1"),
     ];
-    let proxy = Proxy::start(driver, None, &deployments, "");
+    let router = "router_settings:\n  disable_cooldowns: true\n";
+    let proxy = Proxy::start(driver, None, &deployments, router);
     let mut client = proxy.connect();
     for failing in [0, 1] {
         stand_ins[failing].set_fault("status=503").expect("a directive");
