@@ -166,7 +166,7 @@ pub const ORDER_MAX: u64 = 1_000_000;
 /// The part of all requests, as its 1/n, that may be repeated. Ours. Hit: the last failure is the client's.
 pub const RETRIES_PART: u64 = 5;
 /// Over how long that is counted. Ours.
-pub const RETRIES_WINDOW_S: u64 = 10;
+pub const RETRIES_WINDOW_S: u32 = 10;
 /// Repeats in that time that are free: where there are few requests. Ours.
 pub const RETRIES_FREE: u64 = 10;
 /// The first back-off before the same deployment is asked again, its half at least; it doubles. Ours.

@@ -50,14 +50,13 @@ pub fn group(
         groups[place].retries.any = groups[place].retries.any.max(any);
     }
     let named = groups.len();
-    for place in 0..named {
-        let name = groups[place].name.clone();
-        let own = settings.router.fallbacks.iter().filter(|(group, _)| *group == name);
+    for (place, group) in groups.iter_mut().enumerate() {
+        let own = settings.router.fallbacks.iter().filter(|(name, _)| *name == group.name);
         let own: Vec<&String> = own.flat_map(|(_, fallbacks)| fallbacks).collect();
         let said =
             if own.is_empty() { settings.router.default_fallbacks.iter().collect() } else { own };
         let said = said.into_iter().filter_map(|name| places.get(name.as_str()).copied());
-        groups[place].fallbacks = said.filter(|it| *it != place).collect();
+        group.fallbacks = said.filter(|it| *it != place).collect();
     }
     for (said, member) in settings.deployments.iter().zip(members) {
         let mut group = empty(&said.model_name, settings);

@@ -278,7 +278,7 @@ impl Balancer {
             probes: [false; 3],
             is_counted: member.limits.max_parallel.is_some(),
         };
-        if group.members.len() > 1 {
+        if group.may_rest() {
             for (probe, standing) in lease.probes.iter_mut().zip(member.standings()) {
                 if standing.state(now_ms) == State::HalfOpen {
                     if !standing.take_probe(now_ms) {
@@ -362,9 +362,8 @@ impl Balancer {
         if let Some(cool_down) = member.cool_down.after(failure) {
             let was_probe = std::mem::take(&mut lease.probes[scope as usize]);
             let standing = member.standing_of(scope);
-            // One alone is not left alone, but what it shares with others may be.
             let mut cool_down = cool_down;
-            if group.members.len() == 1 {
+            if !group.may_rest() {
                 cool_down.time_ms = 0;
             }
             let told = (was_probe, retry_after_ms);

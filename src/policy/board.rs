@@ -75,8 +75,8 @@ pub(super) fn fitness(group: &Group, member: &Member, now_ms: u64) -> Fitness {
     {
         return Fitness::Limited(now_ms + FULL_LOOK_MS);
     }
-    if group.members.len() == 1 {
-        return Fitness::Fit; // to leave it alone would help nobody
+    if !group.may_rest() {
+        return Fitness::Fit;
     }
     let mut rests_until = 0;
     for standing in member.standings() {
@@ -259,7 +259,8 @@ pub(super) fn weighted(sums: &[u64], random: u64) -> usize {
 
 /// Two different places below `count`, which is at least 2.
 fn two(count: usize, random: u64) -> (usize, usize) {
-    let below = |random: u64, count: usize| ((random & 0xffff_ffff) * count as u64 >> 32) as usize;
+    let below =
+        |random: u64, count: usize| (((random & 0xffff_ffff) * count as u64) >> 32) as usize;
     let first = below(random, count);
     let second = below(random >> 32, count - 1);
     (first, if second >= first { second + 1 } else { second })

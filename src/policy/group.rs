@@ -158,6 +158,12 @@ impl Member {
 }
 
 impl Group {
+    /// Whether a member that fails is left alone for a while: one that nobody can stand in for is not, for
+    /// that would help nobody.
+    pub(super) fn may_rest(&self) -> bool {
+        self.members.len() > 1 || !self.fallbacks.is_empty()
+    }
+
     /// Whether what members used is counted.
     pub(super) fn counts(&self, member: &Member) -> bool {
         member.limits.are_enforced || self.strategy == Strategy::UsageBased

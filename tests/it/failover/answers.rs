@@ -54,7 +54,7 @@ fn what_the_request_is_at_fault_for_is_asked_once(driver: DriverChoice) {
     for (directives, status, error) in &cases[..2] {
         for line in [INVOKE, STREAM] {
             let answer = client.ask(request(line, &mock(directives), b"{}"));
-            assert_eq!((answer.head.status, answer.end.clone()), (*status, End::Clean));
+            assert_eq!((answer.head.status, answer.end), (*status, End::Clean));
             let name = answer.head.field("x-amzn-errortype").expect("AWS's name");
             assert!(name.starts_with(error), "{name}");
             assert!(answer.json()["message"].is_string());

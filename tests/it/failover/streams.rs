@@ -1,6 +1,6 @@
 //! A stream's first frame: until it is there the client has seen nothing, and so the request can go elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outcrop::{
     control_plane::config::DriverChoice,
@@ -120,7 +120,7 @@ fn frames_still_pass_on_arrival(driver: DriverChoice) {
 fn a_slow_first_frame_does_not_hold_the_head_for_ever(driver: DriverChoice) {
     let (proxy, _stand_ins) = two(driver, "", "gate");
     let mut client = proxy.connect();
-    let began = Instant::now();
+    let began = outcrop::net::clock::now();
     client.send(request(STREAM, BEARER, b"{}"));
     let head = client.head().expect("a head without a frame");
     assert_eq!(head.status, 200);
