@@ -89,6 +89,15 @@ pub const ERRANDS_AT_ONCE_MAX: usize = 8;
 pub const ERRAND_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 /// An admin page. Ours: ten thousand rows of the log and more. Hit: an error that says to ask for less.
 pub const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Probes of `GET /health?probe=true` at once. Ours. Hit: the others wait.
+pub const PROBES_AT_ONCE_MAX: usize = 32;
+/// Bytes of a probe's answer that are read. Ours. Hit: what follows is not looked at.
+pub const PROBE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+/// How long one probe may take. Ours. Hit: the deployment is unhealthy.
+pub const PROBE_CALL_MS_MAX: u64 = 20_000;
+/// How long all of a page's may take. Ours. Hit: those that are left are unhealthy.
+pub const PROBES_MS_MAX: u64 = 25_000;
+const _: () = assert!(PROBE_CALL_MS_MAX < PROBES_MS_MAX && PROBES_MS_MAX < ERRAND_MS_MAX);
 /// Rows of `/spend/logs` if the client does not say. Ours; LiteLLM gives all.
 pub const LOG_ROWS_DEFAULT: u32 = 100;
 /// Rows of `/spend/logs`. Ours. Hit: 400.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::standing::{Allowed, CoolDown, Standing};
+use super::standing::{Allowed, CoolDown, Standing, StandingView, State};
 use crate::{
     bedrock::failure::{Class, Cools, Failure, Scope},
     limits::FAILS_ALLOWED,
@@ -149,6 +149,23 @@ impl Member {
     /// All of it that must stand well, in the order of [`Scope`].
     pub(super) fn standings(&self) -> [&Standing; 3] {
         [&self.standing, &self.credential, &self.endpoint]
+    }
+
+    /// How what stands worst of it stands: deployment, credential or endpoint.
+    #[must_use]
+    pub fn worst(&self, now_ms: u64) -> StandingView {
+        let views = self.standings().map(|standing| standing.view(now_ms));
+        let badness = |view: &StandingView| {
+            let state = match view.state {
+                State::Cooling { .. } => 3,
+                State::OnTrial { .. } => 2,
+                State::HalfOpen => 1,
+                State::Well => 0,
+            };
+            (state, view.fails_in_row)
+        };
+        // Of equals the deployment itself.
+        views.into_iter().rev().max_by_key(badness).expect("three of them")
     }
 
     /// All of it is well.

@@ -4,6 +4,8 @@
 mod answers;
 #[path = "failover/groups.rs"]
 mod groups;
+#[path = "failover/health.rs"]
+mod health;
 #[path = "failover/regions.rs"]
 mod regions;
 #[path = "failover/storm.rs"]
