@@ -19,5 +19,7 @@ mod latency;
 pub mod lease;
 pub mod retry;
 pub mod route;
+#[cfg(test)]
+mod simulation;
 pub mod standing;
 mod tournament;
