@@ -138,13 +138,7 @@ fn pick(core: &mut Core) {
 
 fn decisions(c: &mut Criterion) {
     let mut benches = c.benchmark_group("among 1,000");
-    for strategy in [
-        Strategy::SimpleShuffle,
-        Strategy::LeastBusy,
-        Strategy::LatencyBased,
-        Strategy::UsageBased,
-        Strategy::CostBased,
-    ] {
+    for strategy in Strategy::ALL {
         let mut core = Core::new(strategy);
         let before = CALLS.load(Relaxed);
         (0..10_000).for_each(|_| core.turn());
