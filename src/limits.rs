@@ -212,6 +212,9 @@ pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 pub const RESOLVE_MS_MAX: u64 = 5_000;
 /// All look-ups before the first connection is accepted. Ours. Hit: we serve without the missing ones.
 pub const RESOLVE_AT_START_MS_MAX: u64 = 2_000;
+/// How long a reload waits for the cores to see it before it is said to be in force. Ours: a core looks ten
+/// times a second. Hit: it is said all the same.
+pub const RELOAD_SEEN_MS_MAX: u64 = 2_000;
 /// Between two look-ups of the endpoints' names: AWS's answers live 60 s at most. Ours.
 pub const RESOLVE_EVERY_MS: u64 = 30_000;
 /// Until the next look-up when a name has no address yet. Ours.

@@ -12,6 +12,7 @@ use outcrop::{
         bind,
         config::{self, Environment, Loaded, Problem},
         prices_command,
+        reload::Source,
         spend::{Day, GroupBy, ReportQuery},
         spend_command::{self, Form},
         supervisor,
@@ -181,7 +182,11 @@ fn spend(flags: &Spend) -> ExitCode {
 }
 
 fn load(path: &Path) -> Result<Loaded, ExitCode> {
-    config::load(path, &Environment::of_process()).map_err(|problems| {
+    read(&Source { path: path.to_owned(), environment: Environment::of_process() })
+}
+
+fn read(source: &Source) -> Result<Loaded, ExitCode> {
+    config::load(&source.path, &source.environment).map_err(|problems| {
         say_all(&problems);
         say("the configuration holds errors; nothing was started");
         ExitCode::from(USAGE)
@@ -193,7 +198,8 @@ fn serve(flags: &Serve) -> ExitCode {
         say("--config FILE is needed: a LiteLLM config.yaml; `outcrop demo` needs none");
         return ExitCode::from(USAGE);
     };
-    let loaded = match load(path) {
+    let source = Source { path: path.clone(), environment: Environment::of_process() };
+    let loaded = match read(&source) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
@@ -216,7 +222,7 @@ fn serve(flags: &Serve) -> ExitCode {
     let deployments = loaded.settings.deployments.len();
     say(&format!("event loop: {}", running.driver_line));
     say(&format!("listening on http://{} with {deployments} deployments", running.address()));
-    match running.wait(say) {
+    match running.wait(&source, say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }

@@ -106,7 +106,8 @@ pub async fn attempt(
             None => {
                 let started = clock::now();
                 // Boxed: rare, and its state is larger than all the rest of an exchange.
-                let connecting = Box::pin(Upstream::connect(endpoint, &worker.tls, &worker.spares));
+                let connecting =
+                    Box::pin(Upstream::connect(endpoint, worker.tls(), &worker.spares));
                 let connecting = pin!(timeout_at(deadline, connecting));
                 let connected = client.inbox.unless_gone(connecting).await;
                 let passed = clock::now().saturating_duration_since(started);

@@ -5,14 +5,12 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use slab::Slab;
 
 use crate::{
@@ -21,6 +19,7 @@ use crate::{
         errand::Errands,
         ledger::Writer,
         notice::{Event, Notices},
+        orders::Orders,
         snapshot::{Published, Snapshot},
     },
     data_plane::{connection, dispatch::SigningKeys, intake::Birth, pool::Pool, scratch::Spares},
@@ -29,7 +28,7 @@ use crate::{
         clock, cores,
         runtime::{self, Contained, Driver, sleep},
         tcp::{Bound, Listener},
-        tls::ClientTls,
+        tls::{Certificates, ClientTls},
     },
     policy::{balance::Balancer, budget::RetryBudget},
 };
@@ -44,18 +43,16 @@ pub struct Start {
     pub driver: Driver,
     /// What its connections share from the start.
     pub equipment: Equipment,
-    /// What all cores and the control plane share.
-    pub shared: Arc<Shared>,
-    /// How long requests in flight may take once the drain has begun.
-    pub grace: Duration,
+    /// What the control plane tells all cores.
+    pub orders: Arc<Orders>,
 }
 
 /// What the connections of one core share from the start.
 pub struct Equipment {
     /// Where snapshots come from.
     pub published: Arc<Published>,
-    /// This core's TLS configuration.
-    pub tls: ClientTls,
+    /// Where certificates come from.
+    pub certificates: Arc<ArcSwap<Certificates>>,
     /// This core's number, from 0.
     pub number: u16,
     /// Where entries go; none if no account is kept.
@@ -70,15 +67,6 @@ pub struct Equipment {
     pub errands: Errands,
 }
 
-/// Read and written by several threads, without locks.
-#[derive(Default)]
-pub struct Shared {
-    /// Set to stop: no new connection, no new request, what is in flight may finish.
-    pub is_draining: AtomicBool,
-    /// Set to stop at once.
-    pub must_end: AtomicBool,
-}
-
 /// What the connections of one core share.
 pub struct Worker {
     /// Newest snapshot seen.
@@ -89,8 +77,9 @@ pub struct Worker {
     pub pool: Pool,
     /// Spare buffers.
     pub spares: Spares,
-    /// TLS configuration and sessions.
-    pub tls: ClientTls,
+    /// TLS configuration and sessions, of these certificates.
+    tls: RefCell<(ClientTls, Arc<Certificates>)>,
+    certificates: Arc<ArcSwap<Certificates>>,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
     /// Which deployment is next.
@@ -112,15 +101,27 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn new(equipment: Equipment) -> Self {
-        let Equipment { published, tls, number, ledger, counters, budget, notices, errands } =
-            equipment;
-        Self {
+    fn new(equipment: Equipment) -> io::Result<Self> {
+        let Equipment {
+            published,
+            certificates,
+            number,
+            ledger,
+            counters,
+            budget,
+            notices,
+            errands,
+        } = equipment;
+        let read = certificates.load_full();
+        let tls = ClientTls::new(read.trusted.clone());
+        let tls = tls.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
             pool: Pool::default(),
             spares: Spares::default(),
-            tls,
+            tls: RefCell::new((tls, read)),
+            certificates,
             signing: RefCell::default(),
             balancer: RefCell::new(Balancer::new(number.into(), budget)),
             number,
@@ -132,13 +133,19 @@ impl Worker {
             is_draining: Cell::new(false),
             is_over: Cell::new(false),
             connections: RefCell::default(),
-        }
+        })
     }
 
     /// The snapshot that an exchange begun now keeps.
     #[must_use]
     pub fn snapshot(&self) -> Rc<Arc<Snapshot>> {
         self.snapshot.borrow().clone()
+    }
+
+    /// What connections made now are secured with.
+    #[must_use]
+    pub fn tls(&self) -> ClientTls {
+        self.tls.borrow().0.clone()
     }
 
     /// A uniform random number. Not for secrets.
@@ -210,7 +217,20 @@ impl Worker {
         if is_new {
             *self.snapshot.borrow_mut() = Rc::new(newest);
         }
+        self.renew_certificates();
         self.pool.sweep(clock::now());
+        self.counters.ticks.add(1);
+    }
+
+    fn renew_certificates(&self) {
+        let newest = self.certificates.load();
+        if Arc::ptr_eq(&newest, &self.tls.borrow().1) {
+            return;
+        }
+        // It was possible with the former ones, and depends on the provider alone.
+        if let Ok(tls) = ClientTls::new(newest.trusted.clone()) {
+            *self.tls.borrow_mut() = (tls, newest.clone());
+        }
     }
 }
 
@@ -226,19 +246,20 @@ pub fn run(start: Start) -> io::Result<()> {
     runtime::run(driver, async move {
         start.equipment.counters.thread.add(cores::thread());
         let listener = Rc::new(Listener::new(start.bound, driver)?);
-        let worker = Rc::new(Worker::new(start.equipment));
+        let worker = Rc::new(Worker::new(start.equipment)?);
         runtime::spawn(accept(listener.clone(), worker.clone()));
-        while !start.shared.is_draining.load(Ordering::Relaxed) {
+        while !start.orders.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;
             worker.tick();
         }
-        drain(&listener, &worker, &start.shared, start.grace).await;
+        drain(&listener, &worker, &start.orders).await;
         Ok(())
     })?
 }
 
 /// Takes what the kernel has queued, then no more; ends when all is done, or must be.
-async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Duration) {
+async fn drain(listener: &Listener, worker: &Worker, orders: &Orders) {
+    let grace = Duration::from_millis(orders.grace_ms.load(Ordering::Relaxed));
     let deadline = clock::now() + grace;
     while listener.has_waiting() && clock::now() < deadline {
         sleep(Duration::from_millis(1)).await;
@@ -246,7 +267,7 @@ async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Dur
     // Only fails if the socket is no listener, and then it takes no connections either.
     let _ = listener.stop();
     worker.begin_drain();
-    while !worker.is_idle() && clock::now() < deadline && !shared.must_end.load(Ordering::Relaxed) {
+    while !worker.is_idle() && clock::now() < deadline && !orders.must_end.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(TICK_MS / 10)).await;
     }
     // The runtime drops no task when it ends: each ends itself, and closes its account.
@@ -266,6 +287,7 @@ async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
                     let connection: Pin<Box<_>> =
                         Box::pin(connection::serve(socket, peer.ip(), worker.clone()));
                     if !Contained(connection).await {
+                        worker.counters.panics.add(1);
                         worker.notices.tell(None, Event::Panicked);
                     }
                 });
@@ -273,6 +295,7 @@ async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return, // stopped
             Err(error) if is_passing(&error) => {}
             Err(error) => {
+                worker.counters.accepts_failed.add(1);
                 worker.notices.tell(None, Event::AcceptFailed(error));
                 sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
             }

@@ -25,8 +25,11 @@
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
+//! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
 //! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
 //!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
+//! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
+//!   this process, a client that sees what others hide, and a PostgreSQL of our own.
 
 use std::io::Write as _;
 
@@ -68,6 +71,8 @@ mod pages;
 mod postgres;
 #[cfg(feature = "stand-in")]
 mod proxy;
+#[cfg(feature = "stand-in")]
+mod reload;
 #[cfg(feature = "stand-in")]
 mod reuse;
 #[cfg(feature = "stand-in")]

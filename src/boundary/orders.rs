@@ -1,0 +1,16 @@
+//! What the control plane tells all cores, beside the snapshot: when to stop, and how.
+//!
+//! Atomics, each right by itself; a core looks at its every tick.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// See the file's comment.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Set to stop: no new connection, no new request, what is in flight may finish.
+    pub is_draining: AtomicBool,
+    /// Set to stop at once.
+    pub must_end: AtomicBool,
+    /// How long requests in flight may take once the drain has begun.
+    pub grace_ms: AtomicU64,
+}
