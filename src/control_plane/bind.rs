@@ -117,6 +117,7 @@ mod tests {
             price_map: None,
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
+            passthrough: None,
             router: Router::default(),
         };
         let decided = decide(host, None, &settings).map(|bind| bind.address.to_string());
