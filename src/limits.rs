@@ -91,6 +91,15 @@ pub const ERRANDS_AT_ONCE_MAX: usize = 8;
 pub const ERRAND_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 /// An admin page. Ours: ten thousand rows of the log and more. Hit: an error that says to ask for less.
 pub const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Probes of `GET /health?probe=true` at once. Ours. Hit: the others wait.
+pub const PROBES_AT_ONCE_MAX: usize = 32;
+/// Bytes of a probe's answer that are read. Ours. Hit: what follows is not looked at.
+pub const PROBE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+/// How long one probe may take. Ours. Hit: the deployment is unhealthy.
+pub const PROBE_CALL_MS_MAX: u64 = 20_000;
+/// How long all of a page's may take. Ours. Hit: those that are left are unhealthy.
+pub const PROBES_MS_MAX: u64 = 25_000;
+const _: () = assert!(PROBE_CALL_MS_MAX < PROBES_MS_MAX && PROBES_MS_MAX < ERRAND_MS_MAX);
 /// Rows of `/spend/logs` if the client does not say. Ours; LiteLLM gives all.
 pub const LOG_ROWS_DEFAULT: u32 = 100;
 /// Rows of `/spend/logs`. Ours. Hit: 400.
@@ -168,7 +177,7 @@ pub const ORDER_MAX: u64 = 1_000_000;
 /// The part of all requests, as its 1/n, that may be repeated. Ours. Hit: the last failure is the client's.
 pub const RETRIES_PART: u64 = 5;
 /// Over how long that is counted. Ours.
-pub const RETRIES_WINDOW_S: u64 = 10;
+pub const RETRIES_WINDOW_S: u32 = 10;
 /// Repeats in that time that are free: where there are few requests. Ours.
 pub const RETRIES_FREE: u64 = 10;
 /// The first back-off before the same deployment is asked again, its half at least; it doubles. Ours.

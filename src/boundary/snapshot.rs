@@ -35,8 +35,10 @@ pub struct Snapshot {
     pub routes: Routes,
     /// What routes point to, and how each is balanced.
     pub groups: Vec<Group>,
-    /// What groups are made of.
+    /// What groups are made of: the model list's entries first.
     pub deployments: Vec<Deployment>,
+    /// How many of them are the model list's.
+    pub listed: usize,
     /// The whole of a request: all its attempts, and the answer to its last byte.
     pub request_timeout: Duration,
     /// Groups that one request may fall back to.
@@ -222,6 +224,12 @@ impl Deployment {
             base_path: base_path.to_owned(),
             serves: Serves::Service,
         }
+    }
+
+    /// Whether it is for one model.
+    #[must_use]
+    pub fn is_of_model(&self) -> bool {
+        matches!(self.serves, Serves::Model(_))
     }
 
     /// The path of `action`, prepared, or made in `room`. `star`: of a model's name, what a pattern's `*` stands

@@ -128,6 +128,7 @@ pub fn snapshot(
         routes,
         groups,
         deployments,
+        listed: settings.deployments.len(),
         request_timeout: Duration::from_millis(router.request_timeout_ms),
         fallbacks_max: router.fallbacks_max,
         first_frame_failover: router.first_frame_failover,

@@ -125,6 +125,8 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let budget = Arc::new(RetryBudget::new(count));
     let duties = Duties {
         settings: settings.clone(),
+        published: published.clone(),
+        address,
         endpoints: lasting.endpoints.all().to_vec(),
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
@@ -163,6 +165,8 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
 /// What the control thread does, and what it needs for that.
 struct Duties {
     settings: Settings,
+    published: Arc<Published>,
+    address: SocketAddr,
     endpoints: Vec<Arc<Endpoint>>,
     errands: ErrandReader,
     books: Books,
@@ -171,7 +175,8 @@ struct Duties {
 /// All of the control thread, until it is told to end, by when the cores have ended.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
     let books = duties.books.open()?;
-    let desk = Desk::new(&duties.settings, books.spend.clone(), books.metrics.clone());
+    let (spend, metrics) = (books.spend.clone(), books.metrics.clone());
+    let desk = Desk::new(&duties.settings, spend, metrics, (duties.published, duties.address));
     let tasks = [
         tokio::spawn(keep_resolving(duties.endpoints)),
         tokio::spawn(admin::serve(duties.errands, desk)),

@@ -3,13 +3,7 @@
 //! What upstream says of the content passes; what it says of its connection, and what we say ourselves,
 //! does not. Behind the head may stand content, which goes along.
 
-use std::{
-    io::Write as _,
-    pin::pin,
-    time::{Duration, UNIX_EPOCH},
-};
-
-use memchr::memmem;
+use std::{io::Write as _, time::UNIX_EPOCH};
 
 use crate::{
     bedrock::{
@@ -19,19 +13,17 @@ use crate::{
         price::{self, Cost},
         usage::FieldUsage,
     },
-    boundary::{notice::Event, snapshot::Deployment},
+    boundary::{ledger::entry::Outcome, notice::Event, snapshot::Deployment},
     data_plane::{
+        hold::{hold_first_frame, withhold_secret},
         intake::Intake,
         outflow::{ClientFraming, Outflow},
         reply,
         tap::{Opening, Tap},
         upstream::{Arrival, Upstream},
     },
-    limits::{
-        FIRST_FRAME_BYTES_MAX, FIRST_FRAME_MS_MAX, HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX,
-        RETRY_AFTER_MS_MAX, WITHHELD_BYTES_MAX,
-    },
-    net::{clock, runtime::timeout_at, tls::TlsError},
+    limits::{HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, RETRY_AFTER_MS_MAX},
+    net::{clock, tls::TlsError},
     policy::retry::Trial,
     units::RequestId,
     wire::http1::{
@@ -53,8 +45,6 @@ const OWN_FIELDS: [&str; 9] = [
     "x-litellm-response-cost",
     "x-litellm-overhead-duration-ms",
 ];
-/// Letters and digits in a row that tell a secret: JSON may escape what stands between them.
-const TELLING_BYTES: usize = 16;
 
 /// An answer whose head is whole; the client's is in `out`, and behind it what came of the content.
 pub struct Answer {
@@ -113,8 +103,10 @@ pub enum NoAnswer {
     Broken(&'static str),
     /// It did not come in time.
     TimedOut,
-    /// Its stream broke within the first frame.
+    /// Its stream broke by the time of its first frame: what came is no frame.
     BrokenFrame(&'static str),
+    /// Its stream ended before its first frame was whole.
+    BrokenOff(&'static str),
     /// It quotes our credential: AWS's word for a wrong signature holds all that was signed.
     QuotesSecret,
 }
@@ -124,7 +116,9 @@ impl NoAnswer {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Nothing(_) | Self::Broken(_) | Self::BrokenFrame(_) => Fault::BadAnswer,
+            Self::Nothing(_) | Self::Broken(_) | Self::BrokenFrame(_) | Self::BrokenOff(_) => {
+                Fault::BadAnswer
+            }
             Self::TimedOut => Fault::AnswerTimeout,
             Self::QuotesSecret => Fault::CredentialRefused,
         }
@@ -136,9 +130,19 @@ impl NoAnswer {
         match self {
             Self::Nothing(_) => Failure::Reset,
             Self::Broken(_) => Failure::BadAnswer,
-            Self::BrokenFrame(_) => Failure::Broken,
+            Self::BrokenFrame(_) | Self::BrokenOff(_) => Failure::Broken,
             Self::TimedOut => Failure::TimedOut,
             Self::QuotesSecret => Failure::CredentialRefused,
+        }
+    }
+
+    /// How an account ends that has no better end.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::BrokenFrame(_) => Outcome::StreamCorrupt,
+            Self::BrokenOff(_) => Outcome::AnswerCut,
+            _ => Outcome::NoAnswer,
         }
     }
 
@@ -146,9 +150,10 @@ impl NoAnswer {
     #[must_use]
     pub fn event(&self) -> Event {
         match self {
-            Self::Nothing(what) | Self::Broken(what) | Self::BrokenFrame(what) => {
-                Event::BadAnswer(what)
-            }
+            Self::Nothing(what)
+            | Self::Broken(what)
+            | Self::BrokenFrame(what)
+            | Self::BrokenOff(what) => Event::BadAnswer(what),
             Self::TimedOut => Event::AnswerTimedOut,
             Self::QuotesSecret => Event::CredentialRefused,
         }
@@ -238,73 +243,6 @@ pub async fn receive_head(
         let nothing = answer.is_empty() && interim == 0;
         return Err(if nothing { NoAnswer::Nothing(ended) } else { NoAnswer::Broken(ended) });
     }
-}
-
-/// Holds a stream's status back until its first frame is whole: if that is an exception, the request can
-/// still go elsewhere. Within bounds: a model that thinks for long must not look like a proxy that hangs.
-async fn hold_first_frame(
-    upstream: &mut Upstream,
-    answer: &mut Answer,
-    tap: &mut Tap,
-    out: &mut Vec<u8>,
-) -> Result<(), NoAnswer> {
-    let until = clock::now() + Duration::from_millis(FIRST_FRAME_MS_MAX);
-    loop {
-        answer.flow.look(tap, out);
-        if let Some(what) = answer.flow.broken() {
-            return Err(NoAnswer::BrokenFrame(what));
-        }
-        if let Some(first) = tap.first_frame() {
-            answer.failure = first.exception.map(Failure::of_exception);
-            return Ok(());
-        }
-        if answer.flow.is_whole() || out.len() > FIRST_FRAME_BYTES_MAX {
-            return Ok(());
-        }
-        // A look that can be given up: a receive cannot, without losing what it brings.
-        if timeout_at(until, pin!(upstream.readable())).await.is_err() {
-            return Ok(());
-        }
-        let flow = &mut answer.flow;
-        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
-        match upstream.receive(&mut sink).await {
-            Ok(Arrival::More) => {}
-            Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
-            _ => return Err(NoAnswer::BrokenFrame("it broke off before its first frame")),
-        }
-    }
-}
-
-/// Holds an error back until it is whole, to see that it does not quote `secret`.
-async fn withhold_secret(
-    upstream: &mut Upstream,
-    mut answer: Answer,
-    secret: &str,
-    out: &mut Vec<u8>,
-) -> Result<Answer, NoAnswer> {
-    while !answer.flow.is_whole() {
-        if out.len() > WITHHELD_BYTES_MAX {
-            return Err(NoAnswer::Broken("its error has too many bytes"));
-        }
-        let flow = &mut answer.flow;
-        let mut sink = |bytes: &[u8]| flow.push(bytes, out);
-        match upstream.receive(&mut sink).await {
-            Ok(Arrival::More) => {}
-            Ok(Arrival::Ended { clean: true }) if answer.flow.close().is_ok() => {}
-            _ => return Err(NoAnswer::Broken("it broke off within an error")),
-        }
-        if let Some(what) = answer.flow.broken() {
-            return Err(NoAnswer::Broken(what));
-        }
-    }
-    let quotes = memmem::find(out, telling_part(secret).as_bytes()).is_some();
-    if quotes { Err(NoAnswer::QuotesSecret) } else { Ok(answer) }
-}
-
-/// The longest run of letters and digits, which no JSON escapes; all of it, if that is short.
-fn telling_part(secret: &str) -> &str {
-    let runs = secret.split(|letter: char| !letter.is_ascii_alphanumeric());
-    runs.max_by_key(|run| run.len()).filter(|run| run.len() >= TELLING_BYTES).unwrap_or(secret)
 }
 
 enum Head {

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod dispatch;
 pub mod errand;
 pub mod exchange;
+pub mod hold;
 pub mod inbox;
 pub mod intake;
 pub mod outflow;

@@ -36,7 +36,7 @@ use crate::{
         worker::Worker,
     },
     net::{clock, runtime::sleep},
-    policy::{balance::Next, retry::Trial},
+    policy::{lease::Next, retry::Trial},
 };
 
 /// What the client gets if nothing else is tried.
@@ -98,53 +98,86 @@ pub async fn operate(
             scratch.account.attempt_failed(failed);
         }
         scratch.account.picked(turn.deployment());
+        scratch.account.fell_back(trial.fallbacks());
         let tried = Tried::of(&trial);
         let attempted = attempt(client, worker, scratch, intake, operation, (&turn, tried)).await;
-        let (failure, retry_after_ms) = match attempted {
-            Attempted::Abandoned => {
+        let patience = Patience::new(&turn, intake, operation.action);
+        match judge(worker, scratch, (&turn, patience), attempted) {
+            Judged::Abandoned => {
                 scratch.account.leaves();
                 return After::Gone;
             }
-            Attempted::Unaccountable => {
+            Judged::Unaccountable => {
                 let keeps_alive = may_continue(worker, intake);
                 let what = (Fault::Unaccountable, tried);
                 return answer_tried_fault(client, scratch, intake, what, keeps_alive).await;
             }
-            Attempted::NotConnected(error) => {
-                let failure = error.failure();
-                held = Held::Fault(error.fault());
-                worker.notices.tell(Some(&turn.deployment().id), error.event());
-                (failure, None)
-            }
-            Attempted::Failed(no_answer) => {
-                worker.notices.tell(Some(&turn.deployment().id), no_answer.event());
-                held = Held::Fault(no_answer.fault());
-                (no_answer.failure(), None)
-            }
-            Attempted::Answered { upstream, answer, gone_until } => {
-                let patience = Patience::new(&turn, intake, operation.action);
-                let (failure, retry_after_ms) = (answer.failure, answer.retry_after_ms);
-                let index = turn.index();
-                let delivery = Delivery { upstream, answer, gone_until, index, patience };
-                match failure.filter(|_| gone_until.is_none()) {
-                    None => {
-                        if failure.is_none() {
-                            turn.answered();
-                        }
-                        let what = (delivery, Some(turn), &mut trial);
-                        return deliver(client, worker, scratch, operation, what).await;
-                    }
-                    Some(failure) => {
-                        held = Held::Answer(delivery);
-                        (failure, retry_after_ms)
-                    }
+            Judged::ForTheClient(delivery) => {
+                if delivery.answer.failure.is_none() {
+                    turn.answered();
                 }
+                let what = (delivery, Some(turn), &mut trial);
+                return deliver(client, worker, scratch, operation, what).await;
             }
-        };
-        let deployment = turn.deployment().reference;
-        failed = Some(FailedAttempt { deployment, failure, ms: turn.millis() });
-        turn.failed(&mut trial, failure, retry_after_ms);
+            Judged::Failed { failure, retry_after_ms, instead } => {
+                held = instead;
+                let deployment = turn.deployment().reference;
+                failed = Some(FailedAttempt { deployment, failure, ms: turn.millis() });
+                turn.failed(&mut trial, failure, retry_after_ms);
+            }
+        }
     }
+}
+
+/// What an attempt came to.
+enum Judged {
+    /// The client left.
+    Abandoned,
+    /// It could not be accounted for.
+    Unaccountable,
+    /// An answer that nothing can better.
+    ForTheClient(Delivery),
+    /// It may go elsewhere; if not, the client gets this.
+    Failed { failure: Failure, retry_after_ms: Option<u64>, instead: Held },
+}
+
+fn judge(
+    worker: &Worker,
+    scratch: &mut Scratch,
+    (turn, patience): (&Turn<'_>, Patience),
+    attempted: Attempted,
+) -> Judged {
+    let deployment = turn.deployment();
+    let (failure, event, fault) = match attempted {
+        Attempted::Abandoned => return Judged::Abandoned,
+        Attempted::Unaccountable => return Judged::Unaccountable,
+        Attempted::NotConnected(error) => {
+            let (failure, fault) = (error.failure(), error.fault());
+            (failure, error.event(), fault)
+        }
+        Attempted::Failed(no_answer) => {
+            let Scratch { account, tap, .. } = scratch;
+            if no_answer.outcome() != Outcome::NoAnswer {
+                account.settle(&tap.reading(), deployment.rate.as_deref());
+                account.ends(no_answer.outcome());
+            }
+            (no_answer.failure(), no_answer.event(), no_answer.fault())
+        }
+        Attempted::Answered { upstream, answer, gone_until } => {
+            let (failure, retry_after_ms) = (answer.failure, answer.retry_after_ms);
+            let index = turn.index();
+            let delivery = Delivery { upstream, answer, gone_until, index, patience };
+            // Whose client left is read for its usage, not for its beauty.
+            return match failure.filter(|_| gone_until.is_none()) {
+                None => Judged::ForTheClient(delivery),
+                Some(failure) => {
+                    Judged::Failed { failure, retry_after_ms, instead: Held::Answer(delivery) }
+                }
+            };
+        }
+    };
+    worker.notices.tell(Some(&deployment.id), event);
+    Judged::Failed { failure, retry_after_ms: None, instead: Held::Fault(fault) }
 }
 
 /// What is to be done next.

@@ -80,7 +80,8 @@ mod tests {
         let head = format!("POST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
         let mut storage = FieldStorage::new();
         let head = parse_request(head.as_bytes(), &mut storage).unwrap().unwrap();
-        let millis = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
+        let millis =
+            |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap());
         let read = Wishes::of(head.fields).1.ok();
         let read = read.map(|it| (millis(it.timeout), millis(it.stream_timeout), it.retries));
         assert_eq!(read, expected, "{fields:?}");

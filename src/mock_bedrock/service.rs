@@ -217,7 +217,7 @@ fn open_account(
             content_sha256: received.sha256.clone(),
             content_length: received.bytes,
             verdict,
-            anomalies: peer::anomalies(&head.headers),
+            anomalies: peer::anomalies(&head.method, &head.headers),
             status: 0,
             frames_sent: 0,
             answered: Answered::Pending,

@@ -11,6 +11,7 @@ use super::{
     budget::RetryBudget,
     group::{Group, Member, Strategy},
     latency::Local,
+    lease::{End, Lease, Next, Refusal},
     retry::{Last, Trial},
     standing::State,
 };
@@ -25,54 +26,6 @@ pub struct Balancer {
     boards: Vec<Board>,
     /// By the standing's slot.
     locals: Vec<Local>,
-}
-
-/// What is to be done next.
-#[derive(Debug)]
-pub enum Next {
-    /// Send it to this deployment.
-    Try(Lease),
-    /// Wait so long, then ask again.
-    Wait {
-        /// Milliseconds.
-        ms: u64,
-    },
-    /// Nothing: all that could be asked are at their limits.
-    Refuse(Refusal),
-    /// Nothing: the last failure is the client's answer.
-    GiveUp,
-}
-
-/// Every deployment is at its limit.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Refusal {
-    /// When one may have room again, in milliseconds from now.
-    pub retry_after_ms: u64,
-}
-
-/// A place with a deployment. It must be given back, whatever happens: see [`Balancer`]'s methods.
-#[derive(Debug)]
-pub struct Lease {
-    /// Its place in the snapshot.
-    pub deployment: usize,
-    group: usize,
-    member: usize,
-    generation: u64,
-    /// Of the member's standings, those whose probe this is.
-    probes: [bool; 3],
-    /// It counts against `max_parallel`.
-    is_counted: bool,
-}
-
-/// How an attempt ended that ended well.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct End {
-    /// Tokens in and out, of the cache and not.
-    pub tokens: u64,
-    /// Tokens that were generated.
-    pub output_tokens: u64,
-    /// From the answer's head to its end.
-    pub content_us: u32,
 }
 
 impl Balancer {
@@ -325,11 +278,11 @@ impl Balancer {
             probes: [false; 3],
             is_counted: member.limits.max_parallel.is_some(),
         };
-        if group.members.len() > 1 {
+        if group.may_rest() {
             for (probe, standing) in lease.probes.iter_mut().zip(member.standings()) {
                 if standing.state(now_ms) == State::HalfOpen {
                     if !standing.take_probe(now_ms) {
-                        give_probes(member, &lease);
+                        lease.give_probes(member);
                         return None;
                     }
                     *probe = true;
@@ -343,7 +296,7 @@ impl Balancer {
             && member.standing.in_flight().fetch_add(1, Relaxed) >= max
         {
             member.standing.in_flight().fetch_sub(1, Relaxed);
-            give_probes(member, &lease);
+            lease.give_probes(member);
             return None;
         }
         if group.counts(member) {
@@ -352,7 +305,7 @@ impl Balancer {
                 if lease.is_counted {
                     member.standing.in_flight().fetch_sub(1, Relaxed);
                 }
-                give_probes(member, &lease);
+                lease.give_probes(member);
                 return None;
             }
         }
@@ -409,9 +362,8 @@ impl Balancer {
         if let Some(cool_down) = member.cool_down.after(failure) {
             let was_probe = std::mem::take(&mut lease.probes[scope as usize]);
             let standing = member.standing_of(scope);
-            // One alone is not left alone, but what it shares with others may be.
             let mut cool_down = cool_down;
-            if group.members.len() == 1 {
+            if !group.may_rest() {
                 cool_down.time_ms = 0;
             }
             let told = (was_probe, retry_after_ms);
@@ -456,7 +408,7 @@ impl Balancer {
         let group = &groups[lease.group];
         let member = &group.members[lease.member];
         if lease.probes.contains(&true) {
-            give_probes(member, lease);
+            lease.give_probes(member);
             self.budget.moved();
         }
         if lease.is_counted {
@@ -484,14 +436,6 @@ struct Moment {
     generation: u64,
     now_ms: u64,
     random: u64,
-}
-
-fn give_probes(member: &Member, lease: &Lease) {
-    for (probe, standing) in lease.probes.iter().zip(member.standings()) {
-        if *probe {
-            standing.give_probe();
-        }
-    }
 }
 
 /// Bits that look random (splitmix64): what did not matter to a decision may spread its consequences.

@@ -92,7 +92,7 @@ impl Seconds {
         let counts = self.0.iter().map(|word| {
             let word = word.load(Relaxed);
             let age = (second & 0xffff_ffff).wrapping_sub(word >> 32);
-            if age < RETRIES_WINDOW_S { word & 0xffff_ffff } else { 0 }
+            if age < u64::from(RETRIES_WINDOW_S) { word & 0xffff_ffff } else { 0 }
         });
         counts.sum()
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::standing::{Allowed, CoolDown, Standing};
+use super::standing::{Allowed, CoolDown, Standing, StandingView, State};
 use crate::{
     bedrock::failure::{Class, Cools, Failure, Scope},
     limits::FAILS_ALLOWED,
@@ -26,6 +26,15 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SimpleShuffle,
+        Self::LeastBusy,
+        Self::LatencyBased,
+        Self::UsageBased,
+        Self::CostBased,
+    ];
+
     /// LiteLLM's name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -151,6 +160,23 @@ impl Member {
         [&self.standing, &self.credential, &self.endpoint]
     }
 
+    /// How what stands worst of it stands: deployment, credential or endpoint.
+    #[must_use]
+    pub fn worst(&self, now_ms: u64) -> StandingView {
+        let views = self.standings().map(|standing| standing.view(now_ms));
+        let badness = |view: &StandingView| {
+            let state = match view.state {
+                State::Cooling { .. } => 3,
+                State::OnTrial { .. } => 2,
+                State::HalfOpen => 1,
+                State::Well => 0,
+            };
+            (state, view.fails_in_row)
+        };
+        // Of equals the deployment itself.
+        views.into_iter().rev().max_by_key(badness).expect("three of them")
+    }
+
     /// All of it is well.
     pub(super) fn is_well(&self) -> bool {
         self.standings().iter().all(|standing| standing.is_well())
@@ -158,6 +184,12 @@ impl Member {
 }
 
 impl Group {
+    /// Whether a member that fails is left alone for a while: one that nobody can stand in for is not, for
+    /// that would help nobody.
+    pub(super) fn may_rest(&self) -> bool {
+        self.members.len() > 1 || !self.fallbacks.is_empty()
+    }
+
     /// Whether what members used is counted.
     pub(super) fn counts(&self, member: &Member) -> bool {
         member.limits.are_enforced || self.strategy == Strategy::UsageBased

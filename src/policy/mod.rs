@@ -6,6 +6,7 @@
 //!   group           the table: deployments, weights, limits, rules
 //!   balance         one core's decisions ── board (who may be asked) ── tournament, latency
 //!                                        └─ retry (one request's attempts)
+//!   lease           what a decision says, and the place that it gives
 //!   standing, budget   what all cores share: cool-downs, limits; how much may be repeated
 //! ```
 
@@ -15,7 +16,10 @@ mod board;
 pub mod budget;
 pub mod group;
 mod latency;
+pub mod lease;
 pub mod retry;
 pub mod route;
+#[cfg(test)]
+mod simulation;
 pub mod standing;
 mod tournament;

@@ -16,6 +16,7 @@ pub struct Trial {
     asked_retries: Option<u8>,
     fallbacks_max: u8,
     attempts: u8,
+    retries: u8,
     fallbacks: u8,
     /// Attempts in this group.
     pub(super) here: u8,
@@ -47,6 +48,7 @@ impl Trial {
             asked_retries,
             fallbacks_max,
             attempts: 0,
+            retries: 0,
             fallbacks: 0,
             here: 0,
             tried: [0; ATTEMPTS_MAX],
@@ -66,7 +68,7 @@ impl Trial {
     /// Attempts after the first.
     #[must_use]
     pub fn retries(&self) -> u8 {
-        self.attempts.saturating_sub(1)
+        self.retries
     }
 
     /// Groups that were left.
@@ -116,6 +118,7 @@ impl Trial {
     /// An attempt begins.
     pub(super) fn begin(&mut self, member: usize) {
         self.tried[usize::from(self.here)] = u32::try_from(member).unwrap_or(u32::MAX);
+        self.retries += u8::from(self.here > 0);
         self.here += 1;
         self.attempts += 1;
         self.has_waited = false;

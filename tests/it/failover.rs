@@ -4,8 +4,12 @@
 mod answers;
 #[path = "failover/groups.rs"]
 mod groups;
+#[path = "failover/health.rs"]
+mod health;
 #[path = "failover/regions.rs"]
 mod regions;
+#[path = "failover/rules.rs"]
+mod rules;
 #[path = "failover/storm.rs"]
 mod storm;
 #[path = "failover/streams.rs"]

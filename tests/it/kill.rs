@@ -28,7 +28,10 @@ use self::{
 use crate::{
     http::{Answer, Client},
     postgres::Postgres,
-    proxy::{BEARER, Deployment, ca_file, config_file, kernel_grants_io_uring, under_both_drivers},
+    proxy::{
+        BEARER, Deployment, ONE_ATTEMPT, ca_file, config_file, kernel_grants_io_uring,
+        under_both_drivers,
+    },
     running::{Running, answers_ready, within},
 };
 
@@ -63,8 +66,9 @@ impl Rig {
         for (key, price) in PRICES_IN_CONFIG {
             deployment = deployment.param(key, price);
         }
-        let general = url.as_ref().map(|url| format!("  database_url: \"{url}\"\n"));
-        let epoll = config_file(DriverChoice::Epoll, &[deployment], &general.unwrap_or_default());
+        let url_line = url.as_ref().map(|url| format!("  database_url: \"{url}\"\n"));
+        let general = url_line.unwrap_or_default() + ONE_ATTEMPT;
+        let epoll = config_file(DriverChoice::Epoll, &[deployment], &general);
         let text = std::fs::read_to_string(&epoll).expect("just written") + outcrop;
         std::fs::write(&epoll, &text).expect("a file of ours");
         let data_dir = epoll.with_extension("data");

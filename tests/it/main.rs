@@ -26,8 +26,8 @@
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
-//! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
-//!   this process, a client that sees what others hide, and a PostgreSQL of our own.
+//! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
+//!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
 
 use std::io::Write as _;
 
@@ -47,6 +47,8 @@ mod cost;
 mod cost_table;
 #[cfg(feature = "stand-in")]
 mod cuts;
+#[cfg(feature = "stand-in")]
+mod document;
 #[cfg(feature = "stand-in")]
 mod failover;
 #[cfg(feature = "stand-in")]

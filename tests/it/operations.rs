@@ -8,7 +8,7 @@ use outcrop::{
 use serde_json::{Value, json};
 
 use crate::http::{Answer, End, request};
-use crate::proxy::{BEARER, Deployment, KEY, Proxy, ca_file, under_both_drivers};
+use crate::proxy::{BEARER, Deployment, Proxy, under_both_drivers};
 
 const GUARDRAIL: &str = "/guardrail/gr-1/version/DRAFT/apply";
 
@@ -33,6 +33,12 @@ struct World {
     control: StandIn,
     /// Of the model list.
     models: StandIn,
+}
+
+/// Of a row: it cost something, and it is known what.
+fn is_positive(row: &Value) -> bool {
+    let spend = row["spend"].as_str().and_then(|spend| spend.parse::<f64>().ok());
+    spend.is_some_and(|spend| spend > 0.0)
 }
 
 fn stand_in(id: &str) -> StandIn {
@@ -254,7 +260,7 @@ fn wildcards_take_ids_and_arns(driver: DriverChoice) {
     };
     // What has a list price is a deployment by itself: its name and its cost are known.
     let nova = row("amazon.nova-lite-v1:0");
-    assert!(nova["spend"].as_f64().is_some_and(|spend| spend > 0.0), "{nova}");
+    assert!(is_positive(nova), "{nova}");
     assert_eq!(nova["model_group"], "bedrock/*");
     assert_eq!(nova["model_id"], row("*")["model_id"], "one entry, one id");
 }
@@ -324,15 +330,15 @@ fn what_is_billed_is_told_and_what_is_free_costs_nothing(driver: DriverChoice) {
         "both traces"
     );
     assert!(unknown(agent));
-    assert_eq!(row(3, "list-foundation-models")["spend"], 0.0);
-    assert_eq!(row(4, "count-tokens")["spend"], 0.0);
+    assert_eq!(row(3, "list-foundation-models")["spend"], "0");
+    assert_eq!(row(4, "count-tokens")["spend"], "0");
     for chat in [row(5, "chat-completions"), row(6, "chat-completions")] {
         assert_eq!(
             (&chat["prompt_tokens"], &chat["completion_tokens"]),
             (&json!(20), &json!(7)),
             "{chat}"
         );
-        assert!(chat["spend"].as_f64().is_some_and(|spend| spend > 0.0), "{chat}");
+        assert!(is_positive(chat), "{chat}");
     }
 }
 
@@ -350,6 +356,4 @@ fn operations_without_a_model_are_not_tried_twice(driver: DriverChoice) {
         200,
         "nor is it left alone afterwards"
     );
-    assert_ne!(KEY, "");
-    assert!(ca_file(&world.agents).is_none());
 }

@@ -64,6 +64,9 @@ pub fn kernel_grants_io_uring(test: &str) -> bool {
         .is_ok()
 }
 
+/// Lines of a configuration whose proxy asks each deployment once: for what an attempt of its own does.
+pub const ONE_ATTEMPT: &str = "router_settings:\n  num_retries: 0\n";
+
 /// One entry of `model_list`.
 pub struct Deployment {
     name: String,
@@ -222,6 +225,11 @@ impl Proxy {
         Self::start(driver, None, &[Deployment::plain(upstream)], "")
     }
 
+    /// As [`Self::plain`], and each request is sent once.
+    pub fn of_one_attempt(driver: DriverChoice, upstream: SocketAddr) -> Self {
+        Self::start(driver, None, &[Deployment::plain(upstream)], ONE_ATTEMPT)
+    }
+
     /// A client's connection.
     pub fn connect(&self) -> Client {
         Client::connect(self.address())
@@ -265,6 +273,11 @@ impl Pair {
     /// Over TLS, with one deployment, the group `claude`.
     pub fn start(driver: DriverChoice) -> Self {
         Self::with(driver, Options::default(), |it| vec![it], "")
+    }
+
+    /// As [`Self::start`], and each request is sent once.
+    pub fn of_one_attempt(driver: DriverChoice) -> Self {
+        Self::with(driver, Options::default(), |it| vec![it], ONE_ATTEMPT)
     }
 
     /// With a stand-in of these options, deployments made from its usual one, and further

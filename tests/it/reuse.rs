@@ -26,7 +26,7 @@ under_both_drivers!(
 );
 
 fn one_connection_serves_them_all(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     for _ in 0..5 {
         let mut client = pair.proxy.connect();
         for line in [INVOKE, STREAM, INVOKE, "POST /bedrock/model/claude/converse HTTP/1.1"] {
@@ -39,7 +39,7 @@ fn one_connection_serves_them_all(driver: DriverChoice) {
 }
 
 fn as_many_connections_as_requests_at_a_time(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     let mut clients: Vec<_> = (0..8).map(|_| pair.proxy.connect()).collect();
     let record = pair.stand_in.record();
     for round in 1..=3 {
@@ -54,7 +54,7 @@ fn as_many_connections_as_requests_at_a_time(driver: DriverChoice) {
 }
 
 fn an_idle_connection_that_closed_is_not_used(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     let mut client = pair.proxy.connect();
     let record = pair.stand_in.record();
     for count in 1..=5 {
@@ -95,7 +95,7 @@ fn a_request_that_met_a_close_is_sent_once_more(driver: DriverChoice) {
             vec![ReadRequest, Write(OK.into()), ReadRequest, ending],
             vec![ReadRequest, Write(OK.into()), Stall],
         ]);
-        let proxy = Proxy::plain(driver, upstream.address());
+        let proxy = Proxy::of_one_attempt(driver, upstream.address());
         assert_eq!(ask(&proxy, "first").head.status, 200);
         let second = ask(&proxy, "second");
         assert_eq!((second.head.status, second.content.as_slice()), (200, &b"ok"[..]));
@@ -106,7 +106,7 @@ fn a_request_that_met_a_close_is_sent_once_more(driver: DriverChoice) {
 fn a_fresh_connection_that_closes_gets_no_second_try(driver: DriverChoice) {
     for ending in [RawStep::Close, RawStep::Reset] {
         let upstream = raw(vec![vec![RawStep::ReadRequest, ending]]);
-        let proxy = Proxy::plain(driver, upstream.address());
+        let proxy = Proxy::of_one_attempt(driver, upstream.address());
         ask(&proxy, "only").check_fault(502, "InternalServerException");
         assert_eq!(arrived(&upstream), ["only"], "it may have been executed, and cost money");
     }
@@ -118,7 +118,7 @@ fn a_second_try_that_fails_is_the_last(driver: DriverChoice) {
         vec![ReadRequest, Write(OK.into()), ReadRequest, Close],
         vec![ReadRequest, Close],
     ]);
-    let proxy = Proxy::plain(driver, upstream.address());
+    let proxy = Proxy::of_one_attempt(driver, upstream.address());
     assert_eq!(ask(&proxy, "first").head.status, 200);
     ask(&proxy, "second").check_fault(502, "InternalServerException");
     assert_eq!(arrived(&upstream), ["first", "second", "second"]);
@@ -129,7 +129,7 @@ fn a_cut_within_the_head_gets_no_second_try(driver: DriverChoice) {
     for start in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let upstream =
             raw(vec![vec![ReadRequest, Write(OK.into()), ReadRequest, Write(start.into()), Close]]);
-        let proxy = Proxy::plain(driver, upstream.address());
+        let proxy = Proxy::of_one_attempt(driver, upstream.address());
         assert_eq!(ask(&proxy, "first").head.status, 200);
         ask(&proxy, "second").check_fault(502, "InternalServerException");
         assert_eq!(arrived(&upstream), ["first", "second"], "it had begun to answer: {start:?}");
@@ -137,7 +137,7 @@ fn a_cut_within_the_head_gets_no_second_try(driver: DriverChoice) {
 }
 
 fn surplus_bytes_end_a_connection(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     let mut client = pair.proxy.connect();
     for count in 1..=3 {
         let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: surplus=50; answer_bytes=100\r\n");
@@ -149,7 +149,7 @@ fn surplus_bytes_end_a_connection(driver: DriverChoice) {
 
 fn stray_bytes_never_reach_the_next_request(driver: DriverChoice) {
     let upstream = ByHand::start();
-    let proxy = Proxy::plain(driver, upstream.address());
+    let proxy = Proxy::of_one_attempt(driver, upstream.address());
     let mut client = proxy.connect();
     client.send(request(INVOKE, BEARER, b"1"));
     let mut hand = upstream.accept();
@@ -171,7 +171,7 @@ fn stray_bytes_never_reach_the_next_request(driver: DriverChoice) {
 
 fn an_announced_close_is_believed(driver: DriverChoice) {
     let upstream = ByHand::start();
-    let proxy = Proxy::plain(driver, upstream.address());
+    let proxy = Proxy::of_one_attempt(driver, upstream.address());
     let mut client = proxy.connect();
     let heads = [
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
@@ -191,7 +191,7 @@ fn an_announced_close_is_believed(driver: DriverChoice) {
 }
 
 fn tls_sessions_are_resumed(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     let mut client = pair.proxy.connect();
     let record = pair.stand_in.record();
     for count in 0..5 {
@@ -204,7 +204,7 @@ fn tls_sessions_are_resumed(driver: DriverChoice) {
 
 /// A connection whose answer nobody waited for is not in a state to serve anybody else.
 fn a_client_that_left_spoils_nothing(driver: DriverChoice) {
-    let pair = Pair::start(driver);
+    let pair = Pair::of_one_attempt(driver);
     let record = pair.stand_in.record();
     for count in 1..=3 {
         let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: delay_ms=60000\r\n");

@@ -44,12 +44,25 @@ pub enum AdminPage {
     SpendReport,
     /// What a given usage would cost.
     SpendCalculate,
+    /// How each deployment stands.
+    Health,
+    /// The model list, deployment by deployment.
+    ModelInfo,
+    /// The model list, group by group.
+    ModelGroupInfo,
 }
 
 impl AdminPage {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Metrics, Self::SpendLogs, Self::SpendReport, Self::SpendCalculate];
+    pub const ALL: [Self; 7] = [
+        Self::Metrics,
+        Self::SpendLogs,
+        Self::SpendReport,
+        Self::SpendCalculate,
+        Self::Health,
+        Self::ModelInfo,
+        Self::ModelGroupInfo,
+    ];
 
     /// Where it is.
     #[must_use]
@@ -59,6 +72,9 @@ impl AdminPage {
             Self::SpendLogs => "/spend/logs",
             Self::SpendReport => "/global/spend/report",
             Self::SpendCalculate => "/spend/calculate",
+            Self::Health => "/health",
+            Self::ModelInfo => "/model/info",
+            Self::ModelGroupInfo => "/model_group/info",
         }
     }
 
@@ -70,7 +86,11 @@ impl AdminPage {
 
     fn from_path(path: &str) -> Option<Self> {
         // LiteLLM's is at `/metrics/`, where it sends who asks for `/metrics`.
-        let path = if path == "/metrics/" { "/metrics" } else { path };
+        let path = match path {
+            "/metrics/" => "/metrics",
+            "/v1/model/info" => "/model/info",
+            path => path,
+        };
         Self::ALL.into_iter().find(|page| page.path() == path)
     }
 }
@@ -227,7 +247,6 @@ mod tests {
             "http://host?x",
             "ftp://h/v1/models",
             "/bedrockx/guardrail",
-            "/health",
             "/v1/models/",
             "/metrics//",
             "/Metrics",
@@ -277,7 +296,11 @@ mod tests {
         check("/global/spend/report?group_by=day&x=?", admin(SpendReport, "group_by=day&x=?"));
         check("http://h/spend/calculate", admin(SpendCalculate, ""));
         check("/spend/logs?a#b", Target::Malformed);
-        assert_eq!(AdminPage::ALL.map(AdminPage::method), ["GET", "GET", "GET", "POST"]);
+        check("/health?model=claude", admin(Health, "model=claude"));
+        check("/v1/model/info", admin(ModelInfo, ""));
+        check("/model_group/info", admin(ModelGroupInfo, ""));
+        let posts = AdminPage::ALL.into_iter().filter(|page| page.method() == "POST");
+        assert_eq!(posts.collect::<Vec<_>>(), [SpendCalculate]);
     }
 
     #[test]

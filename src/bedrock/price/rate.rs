@@ -123,6 +123,22 @@ impl Name {
         let part = Part::ALL.into_iter().find(|part| part.litellm() == field)?;
         Some(Self::Token { tier, above, part })
     }
+
+    /// The field of LiteLLM's price map that [`Self::from_litellm`] takes for this.
+    #[must_use]
+    pub fn litellm(self) -> String {
+        match self {
+            Self::Piece(piece) => piece.litellm().to_owned(),
+            Self::Token { tier, above, part } => {
+                let mut field = part.litellm().to_owned();
+                if let Some(Tokens(above)) = above {
+                    field += &format!("_above_{}k_tokens", above / 1000);
+                }
+                let suffix = TIER_SUFFIXES.iter().find(|(_, known)| *known == tier);
+                field + suffix.map_or("", |(suffix, _)| suffix)
+            }
+        }
+    }
 }
 
 /// Prices per token, by [`Part`].

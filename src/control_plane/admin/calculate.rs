@@ -46,7 +46,7 @@ pub(super) async fn calculate(
             "model is missing: a model_name of this proxy's, or a Bedrock model id.",
         ));
     };
-    let found = desk.prices.find(model, text(&asked, "region")?)?;
+    let found = desk.known().prices.find(model, text(&asked, "region")?)?;
     let usage = usage::read(counts)?;
     Ok(Json(match found.rate {
         Err(no_rate) => answer(Err(no_rate.to_string()), &found.rule),

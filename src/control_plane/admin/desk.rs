@@ -1,12 +1,14 @@
 //! What the admin pages need to know, and from whom: so that they can be tested without a store.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
+use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
-use super::price_list::PriceList;
+use super::{models::ModelList, price_list::PriceList};
 use crate::{
+    boundary::snapshot::Published,
     control_plane::{
         config::Settings,
         names::MASTER_KEY_NAME,
@@ -61,24 +63,39 @@ impl<F: Fn() -> String + Send + Sync> Metrics for F {
 pub struct Desk {
     spend: Option<Arc<dyn Spend>>,
     pub(super) metrics: Arc<dyn Metrics>,
-    pub(super) prices: Arc<PriceList>,
-    /// As [`hashed`].
-    master_key: Option<String>,
+    known: Arc<ArcSwap<Known>>,
+    /// How deployments stand.
+    pub(super) published: Arc<Published>,
+    /// Where this proxy listens itself.
+    pub(super) address: SocketAddr,
+}
+
+/// What a configuration says of models, prices and keys.
+pub(super) struct Known {
+    pub(super) prices: PriceList,
+    pub(super) models: ModelList,
+    pub(super) master_key: Option<Secret>,
 }
 
 impl Desk {
-    /// Of a proxy with these settings. `spend` is none if nothing is recorded.
+    /// Of a proxy with these settings, which listens at `address`. `spend` is none if nothing is recorded.
     pub fn new(
         settings: &Settings,
         spend: Option<Arc<dyn Spend>>,
         metrics: Arc<dyn Metrics>,
+        (published, address): (Arc<Published>, SocketAddr),
     ) -> Self {
-        Self {
-            spend,
-            metrics,
-            prices: Arc::new(PriceList::of(settings)),
-            master_key: settings.master_key.as_ref().map(Secret::expose).map(hashed),
-        }
+        let known = Arc::new(ArcSwap::from_pointee(Known::of(settings)));
+        Self { spend, metrics, known, published, address }
+    }
+
+    /// From here on with these settings.
+    pub fn take(&self, settings: &Settings) {
+        self.known.store(Arc::new(Known::of(settings)));
+    }
+
+    pub(super) fn known(&self) -> Arc<Known> {
+        self.known.load_full()
     }
 
     /// # Errors
@@ -92,7 +109,19 @@ impl Desk {
     /// A key's name, from what a client calls it: as LiteLLM does, a key itself is taken for its hash.
     pub(super) fn key_name(&self, called: String) -> String {
         let name = if called.starts_with("sk-") { hashed(&called) } else { called };
-        if self.master_key.as_ref() == Some(&name) { MASTER_KEY_NAME.to_owned() } else { name }
+        let known = self.known();
+        let is_master = known.master_key.as_ref().is_some_and(|key| hashed(key.expose()) == name);
+        if is_master { MASTER_KEY_NAME.to_owned() } else { name }
+    }
+}
+
+impl Known {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            prices: PriceList::of(settings),
+            models: ModelList::of(settings),
+            master_key: settings.master_key.clone(),
+        }
     }
 }
 

@@ -11,9 +11,12 @@
 
 mod calculate;
 mod desk;
+mod health;
+mod models;
 mod pages;
 mod parameters;
 mod price_list;
+mod probe;
 mod refusal;
 mod spend;
 #[cfg(test)]
@@ -57,6 +60,9 @@ pub fn router(desk: Desk) -> Router {
             AdminPage::SpendLogs => get(spend::logs),
             AdminPage::SpendReport => get(spend::report),
             AdminPage::SpendCalculate => post(calculate::calculate),
+            AdminPage::Health => get(health::health),
+            AdminPage::ModelInfo => get(models::model_info),
+            AdminPage::ModelGroupInfo => get(models::model_group_info),
         };
         router = router.route(page.path(), method);
     }

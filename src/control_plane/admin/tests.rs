@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    boundary::errand,
+    boundary::{errand, snapshot::Published},
     control_plane::{
         config::{self, Environment, Settings},
-        names::MASTER_KEY_NAME,
+        names::{MASTER_KEY_NAME, Names},
+        prepare::{self, Lasting},
         spend::{LogsQuery, Report, ReportQuery, ReportRow, Totals},
     },
 };
@@ -83,7 +84,11 @@ fn settings() -> Settings {
 
 fn desk(spend: Option<Echo>) -> Desk {
     let spend = spend.map(|spend| Arc::new(spend) as Arc<dyn Spend>);
-    Desk::new(&settings(), spend, Arc::new(|| "up 1\n".to_owned()))
+    let settings = settings();
+    let snapshot =
+        prepare::snapshot(&settings, &mut Lasting::default(), &mut Names::in_memory()).unwrap();
+    let place = (Arc::new(Published::new(snapshot)), ([127, 0, 0, 1], 1).into());
+    Desk::new(&settings, spend, Arc::new(|| "up 1\n".to_owned()), place)
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use crate::http::{Answer, Client, request};
-use crate::proxy::{BEARER, Deployment, Proxy, ca_file};
+use crate::proxy::{BEARER, Deployment, ONE_ATTEMPT, Proxy, ca_file};
 use crate::running::{scratch, within};
 
 pub const CONVERSE: &str = "POST /bedrock/model/claude/converse HTTP/1.1";
@@ -79,7 +79,7 @@ pub fn mock(directives: &str) -> String {
 }
 
 impl Books {
-    /// In front of these; `outcrop` are further lines of that section.
+    /// In front of these, each request sent once; `outcrop` are further lines of that section.
     pub fn start(
         driver: DriverChoice,
         ca: Option<&PathBuf>,
@@ -87,7 +87,12 @@ impl Books {
         outcrop: &str,
     ) -> Self {
         let (log, line) = access_log();
-        let proxy = Proxy::start(driver, ca, deployments, &format!("outcrop:\n{line}{outcrop}"));
+        let proxy = Proxy::start(
+            driver,
+            ca,
+            deployments,
+            &format!("{ONE_ATTEMPT}outcrop:\n{line}{outcrop}"),
+        );
         Self { proxy, log }
     }
 

@@ -69,6 +69,7 @@ fn a_group_falls_back_to_another_with_its_own_model(driver: DriverChoice) {
         assert_eq!(answer.head.field("x-litellm-model-group"), Some("spare"));
         assert_eq!(answer.head.field("x-litellm-model-id"), Some("spare-1"));
         assert_eq!(answer.head.field("x-litellm-attempted-fallbacks"), Some("1"));
+        assert_eq!(answer.head.field("x-litellm-attempted-retries"), Some("0"));
     }
     let seen = spare.record().last().expect("a request");
     assert_eq!(seen.model_id, "us.amazon.nova-lite-v1:0", "not the first group's");
@@ -78,8 +79,9 @@ fn a_group_falls_back_to_another_with_its_own_model(driver: DriverChoice) {
 }
 
 fn the_default_fallback_is_for_all(driver: DriverChoice) {
-    let (proxy, ..) = with_spare(driver, "throttle", "  default_fallbacks: [spare]\n");
-    assert_eq!(ask(&proxy).head.field("x-litellm-model-group"), Some("spare"));
+    let (proxy, _bad, _spare) = with_spare(driver, "throttle", "  default_fallbacks: [spare]\n");
+    let answer = ask(&proxy);
+    assert_eq!(answer.head.field("x-litellm-model-group"), Some("spare"), "{answer:?}");
 }
 
 fn no_fallback_for_what_the_request_is_at_fault_for(driver: DriverChoice) {

@@ -56,7 +56,6 @@ fn check(driver: DriverChoice, line: &str, fault: &str, requests: usize) {
     let two_cooldowns = Duration::from_secs(8);
     let mut shares = Vec::new();
     Storm::until(&proxy, line, 4, |_, passed| {
-        std::thread::sleep(Duration::from_millis(2));
         passed < two_cooldowns && bad.record().finished() < before + attempts + 20
     })
     .check_good("recovering");

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -36,7 +36,7 @@ impl Storm {
         clients: usize,
         goes_on: impl Fn(usize, Duration) -> bool + Sync,
     ) -> Self {
-        let (asked, began) = (AtomicUsize::new(0), Instant::now());
+        let (asked, began) = (AtomicUsize::new(0), outcrop::net::clock::now());
         let address = proxy.address();
         let one = || {
             let mut seen = Vec::new();

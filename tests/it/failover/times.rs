@@ -1,6 +1,6 @@
 //! Time-outs: each ends in 504 before the head, in a truncated message after it, or in another attempt.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outcrop::{
     control_plane::config::DriverChoice,
@@ -35,7 +35,7 @@ fn one(driver: DriverChoice, fault: &str, general: &str) -> (Proxy, StandIn) {
 
 /// `ask` takes about so long.
 fn takes<T>(expected_ms: u64, ask: impl FnOnce() -> T) -> T {
-    let began = Instant::now();
+    let began = outcrop::net::clock::now();
     let answer = ask();
     let took = began.elapsed();
     let expected = Duration::from_millis(expected_ms);

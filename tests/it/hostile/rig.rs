@@ -56,7 +56,8 @@ impl Proxy {
             )
         };
         let text = format!(
-            "model_list:\n{}{}general_settings:\n  master_key: {KEY}\n{settings}",
+            "model_list:\n{}{}router_settings:\n  num_retries: 0\n\
+             general_settings:\n  master_key: {KEY}\n{settings}",
             entry("claude"),
             entry("team/claude")
         );

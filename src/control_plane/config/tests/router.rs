@@ -99,7 +99,7 @@ fn wrong_values_say_where_and_what() {
         ("timeout: -1", "timeout: must not be negative"),
         ("cooldown_time: soon", "cooldown_time: must be a number"),
         ("fallbacks: [{a: [c]}]", "`c` is no model_name"),
-        ("fallbacks: [{aa: [b]}]", "`aa` is no model_name of this"),
+        ("fallbacks: [{aa: [b]}]", "`aa` is no model_name; did you mean `a`?"),
         ("fallbacks: 5", "fallbacks: must be a list of `group:"),
         ("default_fallbacks: [bb]", "`bb` is no model_name"),
         ("model_group_alias: {x: nobody}", "`nobody` is no model_name"),
