@@ -21,6 +21,8 @@ pub const WITHHELD_BYTES_MAX: usize = 256 * 1024;
 /// Request content, unless `general_settings.max_request_size_mb` says otherwise. AWS takes 25,000,000 B
 /// for InvokeModel. Hit: 413.
 pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;
+/// AWS's: longest `modelId`. Hit: 404, it is nobody's.
+pub const MODEL_ID_BYTES_MAX: usize = 2_048;
 /// Forwarded fields that are signed: content-type, host, x-amz-*, x-amzn-bedrock-*. Ours. Hit: 431.
 pub const SIGNED_FIELDS_MAX: usize = 32;
 /// Room made for request content on a client's word alone; more as it comes. Ours.

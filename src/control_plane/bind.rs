@@ -131,6 +131,7 @@ mod tests {
             price_map: None,
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
+            passthrough: None,
             router: Router::default(),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
         attempt::Operation,
         connection::Client,
         errand,
-        intake::{CallId, Intake, Purpose},
+        intake::{CallId, Intake, Purpose, Route, group_in_content},
         reply::{self, Frame},
         request::{Early, discard_content, read_content, read_head},
         scratch::Scratch,
@@ -93,7 +93,7 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
             scratch.account.is_page();
             errand::exchange(client, worker, &snapshot, scratch, &intake, *page).await
         }
-        Ok(Purpose::Operation { group, action }) => {
+        Ok(Purpose::Operation { route, action }) => {
             scratch.account.asked(*action);
             let hash = match read_content(client, worker, &snapshot, &intake, scratch).await {
                 Ok(hash) => hash,
@@ -106,9 +106,20 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
                 }
             };
             scratch.account.received(scratch.content.len());
+            let group = match route {
+                Route::Group(group) => Ok(*group),
+                Route::Content(member) => group_in_content(&snapshot, member, &scratch.content),
+            };
+            let group = match group {
+                Ok(group) => group,
+                Err(fault) => {
+                    let keeps_alive = may_continue(worker, &intake);
+                    return answer_fault(client, scratch, &intake, fault, keeps_alive).await;
+                }
+            };
             let operation = Operation {
                 snapshot: &snapshot,
-                group: *group,
+                group,
                 action: *action,
                 content_sha256: hash,
                 deadline: clock::now() + snapshot.request_timeout,

@@ -11,6 +11,7 @@
 //!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
+//!   - [`operations`]: what is no action on a model: where each goes, with which credential, at what cost.
 //!   - [`failover`]: attempts: elsewhere, again, or not at all; time-outs, limits, fallbacks.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
@@ -65,6 +66,8 @@ mod ledger;
 mod licences;
 #[cfg(feature = "stand-in")]
 mod metrics_format;
+#[cfg(feature = "stand-in")]
+mod operations;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]

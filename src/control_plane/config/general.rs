@@ -4,6 +4,7 @@ use super::accounting;
 use super::document::{Content, Node};
 use super::environment::Environment;
 use super::keys;
+use super::passthrough;
 use super::problem::Problems;
 use super::read::flag;
 use super::router;
@@ -66,6 +67,7 @@ pub(super) fn read(
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
         price_map: None,
         accounting: accounting::read(root, environment, problems),
+        passthrough: passthrough::read(root, environment, problems),
     }
 }
 
