@@ -1,3 +1,5 @@
+//! The table against what botocore recorded, and look-ups in it.
+
 use super::*;
 
 /// Service, name, method, path with `{}`, whether it streams: botocore's word, and AWS's for OpenAI's.
