@@ -3,6 +3,7 @@
 //! - [`tidy`]: the house rules that no compiler checks: layers, file lengths, who may name what.
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
+//! - [`client_operations`]: the same boto3, asking for guardrails, agents, knowledge bases, lists.
 //! - Requests from client to upstream and answers back, each test under io_uring and under epoll:
 //!   - [`content`]: the same bytes out as in, of every size, in every framing.
 //!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
@@ -40,6 +41,8 @@ mod accounts;
 mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
+#[cfg(feature = "stand-in")]
+mod client_operations;
 #[cfg(feature = "stand-in")]
 mod clients;
 #[cfg(feature = "stand-in")]
