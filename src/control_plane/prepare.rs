@@ -134,6 +134,7 @@ pub fn snapshot(
         first_frame_failover: router.first_frame_failover,
         pages: admin::pages(&listed),
         content_bytes_max: settings.max_request_bytes,
+        bounds: settings.bounds,
         key,
         drains_abandoned: settings.accounting.on_client_disconnect == OnClientDisconnect::Drain,
         refuses_unaccounted: settings.accounting.on_full == OnFull::Refuse,

@@ -15,6 +15,7 @@ use crate::{
         connection::Client,
         dispatch::{self, Attempt},
         intake::Intake,
+        place::Place,
         scratch::Scratch,
         turn::Turn,
         upstream::{ConnectError, Upstream},
@@ -39,6 +40,8 @@ pub struct Operation<'a> {
     pub content_sha256: [u8; 32],
     /// When the whole of it, all attempts and the last byte of the answer included, must be over.
     pub deadline: Instant,
+    /// Its place on the core.
+    pub place: &'a Place<'a>,
 }
 
 /// What came of one attempt.

@@ -22,8 +22,10 @@ use crate::{
         orders::Orders,
         snapshot::{Published, Snapshot},
     },
-    data_plane::{connection, dispatch::SigningKeys, intake::Birth, pool::Pool, scratch::Spares},
-    limits::{ACCEPT_PAUSE_MS, GIVING_UP_MS_MAX, TICK_MS},
+    data_plane::{
+        connection, dispatch::SigningKeys, intake::Birth, place::Load, pool::Pool, scratch::Spares,
+    },
+    limits::{ACCEPT_PAUSE_MS, CONNECTIONS_REFUSED_MAX, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
         runtime::{self, Contained, Driver, sleep},
@@ -95,6 +97,8 @@ pub struct Worker {
     /// To the control plane.
     pub errands: Errands,
     random: RefCell<fastrand::Rng>,
+    /// What is under way.
+    pub load: Load,
     is_draining: Cell<bool>,
     is_over: Cell<bool>,
     connections: RefCell<Slab<Waker>>,
@@ -130,6 +134,7 @@ impl Worker {
             notices,
             errands,
             random: RefCell::new(fastrand::Rng::new()),
+            load: Load::default(),
             is_draining: Cell::new(false),
             is_over: Cell::new(false),
             connections: RefCell::default(),
@@ -191,6 +196,18 @@ impl Worker {
         self.connections.borrow_mut().remove(ticket);
     }
 
+    /// Whether another connection may come.
+    fn room(&self) -> Room {
+        let (open, max) =
+            (self.connections.borrow().len() as u64, self.snapshot.borrow().bounds.connections_max);
+        if open < max {
+            return Room::ForOne;
+        }
+        self.counters.connections_refused.add(1);
+        // Those that are told so are open for a moment, too.
+        if open < max + CONNECTIONS_REFUSED_MAX { Room::ToRefuse } else { Room::None }
+    }
+
     fn is_idle(&self) -> bool {
         self.connections.borrow().is_empty()
     }
@@ -232,6 +249,14 @@ impl Worker {
             *self.tls.borrow_mut() = (tls, newest.clone());
         }
     }
+}
+
+/// What can be done with another connection.
+enum Room {
+    ForOne,
+    /// It can be told that there is none.
+    ToRefuse,
+    None,
 }
 
 /// Runs a core until it is drained.
@@ -282,10 +307,16 @@ async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
+                let is_let_in = match worker.room() {
+                    Room::ForOne => true,
+                    Room::ToRefuse => false,
+                    Room::None => continue, // and the socket is closed
+                };
                 let worker = worker.clone();
                 runtime::spawn(async move {
+                    let (peer, worker) = ((peer.ip(), is_let_in), worker);
                     let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, peer.ip(), worker.clone()));
+                        Box::pin(connection::serve(socket, peer, worker.clone()));
                     if !Contained(connection).await {
                         worker.counters.panics.add(1);
                         worker.notices.tell(None, Event::Panicked);

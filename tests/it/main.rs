@@ -14,6 +14,7 @@
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`operations`]: what is no action on a model: where each goes, with which credential, at what cost.
 //!   - [`failover`]: attempts: elsewhere, again, or not at all; time-outs, limits, fallbacks.
+//!   - [`bounds`]: what a core takes on at once, and what becomes of more.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
@@ -41,6 +42,8 @@ mod accounts;
 mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
+#[cfg(feature = "stand-in")]
+mod bounds;
 #[cfg(feature = "stand-in")]
 mod client_operations;
 #[cfg(feature = "stand-in")]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::problem::Problem;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
-use crate::boundary::snapshot::Credential;
+use crate::boundary::snapshot::{Bounds, Credential};
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
@@ -35,6 +35,9 @@ pub struct Settings {
     pub max_request_bytes: u64,
     /// `SSL_CERT_FILE`: PEM certificates trusted besides Mozilla's.
     pub trusted_roots_file: Option<PathBuf>,
+    /// `general_settings.max_in_flight_requests_per_worker`, and of `outcrop`: `max_connections_per_worker`,
+    /// `max_content_in_flight_mb_per_worker`, `max_requests_per_connection`.
+    pub bounds: Bounds,
     /// `outcrop.shutdown_grace_s`.
     pub shutdown_grace_s: u64,
     /// `outcrop.prices`: what stands over the built-in table.
