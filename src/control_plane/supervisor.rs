@@ -34,7 +34,7 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Equipment, Start},
-    limits::RESOLVE_AT_START_MS_MAX,
+    limits::{DRAIN_IDLE_MS, RESOLVE_AT_START_MS_MAX},
     net::{
         cores,
         runtime::{Driver, probe_io_uring},
@@ -103,6 +103,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     }
     let orders = Arc::new(Orders::default());
     orders.grace_ms.store(settings.shutdown_grace_s * 1000, Ordering::Relaxed);
+    orders.idle_ms.store(DRAIN_IDLE_MS, Ordering::Relaxed);
     let (errands, errand_reader) = errand::channel();
     let writers = std::mem::take(&mut ledger.writers);
     let (counters, count_readers): (Vec<_>, Vec<_>) =
@@ -138,6 +139,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     for (index, ((bound, counters), ledger)) in parts.enumerate() {
         let equipment = shared.equipment(index, counters, ledger, budget.clone());
         let core = pins.as_ref().map(|cores| cores[index]);
+        let bound = vec![bound];
         let start = Start { bound, core, driver, equipment, orders: shared.orders.clone() };
         let name = format!("outcrop-core-{index}");
         let core = std::thread::Builder::new().name(name).spawn(move || worker::run(start));
