@@ -77,8 +77,8 @@ fn a_stream_may_finish_after_sigterm(driver: DriverChoice) {
     let mut client = connect(&running);
     let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
     client.send(request(STREAM, &fields, b"{}"));
-    let head = client.head().expect("a head");
     stand_in.release_frames(1);
+    let head = client.head().expect("a head");
     let mut content = client.chunk().expect("the first frame");
     running.signal();
     idle.check_closed();
@@ -126,11 +126,12 @@ fn a_request_may_come_after_sigterm(driver: DriverChoice) {
 }
 
 fn what_outlasts_the_grace_is_cut(driver: DriverChoice) {
-    let (mut running, _stand_in) =
+    let (mut running, stand_in) =
         start_with(driver, "no-grace", "outcrop:\n  shutdown_grace_s: 1\n");
     let mut client = connect(&running);
     let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
     client.send(request(STREAM, &fields, b"{}"));
+    stand_in.release_frames(1);
     let head = client.head().expect("a head");
     running.signal();
     assert_ne!(client.content(&head, &mut Vec::new()), End::Clean, "a cut is a cut");
@@ -143,6 +144,7 @@ fn a_second_sigterm_ends_it_at_once(driver: DriverChoice) {
     let mut client = connect(&running);
     let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
     client.send(request(STREAM, &fields, b"{}"));
+    stand_in.release_frames(1);
     let head = client.head().expect("a head");
     running.signal();
     assert!(within(|| running.said().contains("stopping")), "{}", running.said());
