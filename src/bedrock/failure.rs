@@ -201,7 +201,7 @@ impl Failure {
             Self::Unavailable | Self::Internal | Self::NotReady | Self::Reset | Self::BadAnswer => {
                 rule(true, Any, AfterFails, Deployment)
             }
-            Self::Broken | Self::TimedOut | Self::StreamTimedOut | Self::NotFound => {
+            Self::Broken | Self::TimedOut | Self::StreamTimedOut => {
                 rule(false, Any, AfterFails, Deployment)
             }
             Self::QuotaExceeded => rule(false, Any, AtOnce, Deployment),
@@ -209,7 +209,10 @@ impl Failure {
             Self::ConnectFailed => rule(true, Any, AfterFails, Endpoint),
             Self::ConnectTimedOut | Self::TlsFailed => rule(false, Any, AfterFails, Endpoint),
             Self::CredentialRefused => rule(false, OtherCredential, AtOnce, Credential),
-            Self::AccessDenied | Self::Invalid => rule(false, Elsewhere::No, Cools::No, Deployment),
+            // A 404 may be about a guardrail or a prompt that the request names, and not about the model.
+            Self::AccessDenied | Self::Invalid | Self::NotFound => {
+                rule(false, Elsewhere::No, Cools::No, Deployment)
+            }
         }
     }
 

@@ -84,15 +84,7 @@ impl<'w> Turn<'w> {
         if let Some(lease) = self.lease.take() {
             let now = clock::now();
             let content_us = self.answered.map_or(0, |answered| micros(answered, now));
-            let counts = [
-                usage.input,
-                usage.output,
-                usage.cache_read,
-                usage.cache_write_5m,
-                usage.cache_write_1h,
-                usage.cache_write_unsplit,
-            ];
-            let tokens = counts.iter().flatten().fold(0_u64, |sum, it| sum.saturating_add(it.0));
+            let tokens = usage.total().map_or(0, |tokens| tokens.0);
             let output_tokens = usage.output.map_or(0, |tokens| tokens.0);
             let end = End { tokens, output_tokens, content_us };
             let mut balancer = self.worker.balancer.borrow_mut();

@@ -14,8 +14,10 @@ use crate::limits::{BALANCE_LOOK_MS, FULL_LOOK_MS};
 
 /// Not among those that may be asked.
 const NOWHERE: u32 = u32::MAX;
-/// What a part of a limit is counted in: full is this.
-const FULL: u64 = 1 << 30;
+/// What a part of a limit is counted in: full is this. A window's count, times this, is below 2⁶⁴.
+const FULL: u64 = 1 << 24;
+/// What a deployment without a limit for tokens is judged by.
+const TPM_UNKNOWN: u64 = 1 << 30;
 /// Dearer than every known price.
 const COST_UNKNOWN: u64 = u32::MAX as u64;
 
@@ -220,14 +222,13 @@ pub(super) fn key(group: &Group, member: usize, locals: &[Local], picked: u32, n
         }
         Strategy::UsageBased => {
             let part = |limit: Option<u64>, used: u64| match limit {
-                Some(limit) => u128::from(used) * u128::from(FULL) / u128::from(limit.max(1)),
+                Some(limit) => used * FULL / limit.max(1),
                 None => 0,
             };
             let requests = part(it.limits.rpm, it.standing.requests().get(now_ms));
-            // One without a limit for tokens is judged as if it had a very large one.
-            let tpm = it.limits.tpm.or(Some(FULL));
+            let tpm = it.limits.tpm.or(Some(TPM_UNKNOWN));
             let tokens = part(tpm, it.standing.tokens().get(now_ms));
-            u64::try_from(requests.max(tokens)).unwrap_or(FULL).min(2 * FULL)
+            requests.max(tokens).min(2 * FULL)
         }
         Strategy::CostBased => {
             // Up to $4,290 for a million tokens in and out: above that all are alike.

@@ -26,6 +26,15 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SimpleShuffle,
+        Self::LeastBusy,
+        Self::LatencyBased,
+        Self::UsageBased,
+        Self::CostBased,
+    ];
+
     /// LiteLLM's name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -4,7 +4,10 @@
 //! since 1.44 it refuses to, and the key goes in as the access key id of a signature that nobody checks.
 //! `clients/bedrock.py` makes the calls; here is what must have come of them.
 
+use crate::proxy::{Deployment, KEY, MODEL, ONE_ATTEMPT, Proxy};
 use crate::running::{Running, answers_ready, free_port, path, scratch};
+use outcrop::control_plane::config::DriverChoice;
+use outcrop::mock_bedrock::{Options, StandIn};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -130,6 +133,40 @@ fn models_named_by_id_and_by_arn() {
         let report = calls(&CURRENT, &python, [&base_url, CURRENT.auth, KEY, "claude", name]);
         check_answers(&report, "claude", &proxy);
     }
+}
+
+/// Whatever AWS says, boto3 raises through the proxy what it raises without.
+#[test]
+fn boto3_raises_what_it_raises_against_aws() {
+    let Some(python) = python(&CURRENT.package) else { return };
+    let stand_in = StandIn::start(Options { tls: false, ..Options::default() }).expect("one");
+    let deployment = Deployment::plain(stand_in.address());
+    let proxy = Proxy::start(DriverChoice::Auto, None, &[deployment], ONE_ATTEMPT);
+    let urls =
+        [format!("http://{}", stand_in.address()), format!("http://{}/bedrock", proxy.address())];
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/errors.py");
+    let mut command = bounded(CALLS_SECONDS_MAX, &python);
+    command.arg("-B").arg(script).args(urls).args([KEY, MODEL]).env_clear().env("PATH", path());
+    command.env("HOME", scratch("nobody")).env("AWS_EC2_METADATA_DISABLED", "true");
+    let output = command.output().expect("python starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report in JSON");
+    let mut count = 0;
+    for (action, cases) in report.as_object().expect("actions") {
+        for (case, both) in cases.as_object().expect("cases") {
+            assert_eq!(both[0], both[1], "{action} {case}: at AWS, and through the proxy");
+            assert!(filled(&both[0]["class"]), "{action} {case}: {both:#}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 4 * 10 + 2 * 6);
+    let throttled = &report["invoke"]["throttled"][1];
+    assert_eq!(
+        (&throttled["class"], &throttled["is_modelled"]),
+        (&"ThrottlingException".into(), &true.into())
+    );
+    assert_eq!(report["converse"]["validation"][1]["class"], "ValidationException");
 }
 
 /// The four actions of one report: each answered, whole, with usage.

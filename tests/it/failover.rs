@@ -8,6 +8,8 @@ mod groups;
 mod health;
 #[path = "failover/regions.rs"]
 mod regions;
+#[path = "failover/rules.rs"]
+mod rules;
 #[path = "failover/storm.rs"]
 mod storm;
 #[path = "failover/streams.rs"]

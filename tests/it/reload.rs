@@ -82,7 +82,7 @@ impl Rig {
         let answer = self.connect().ask(ask);
         let page = String::from_utf8(answer.content).expect("UTF-8");
         let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in:\n{page}")).to_owned()
+        line.expect("a metric of this name").to_owned()
     }
 }
 

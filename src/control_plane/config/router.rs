@@ -9,13 +9,6 @@ use super::settings::{Alias, Deployment, Router};
 use crate::limits::{ALLOWED_FAILS_MAX, COOLDOWN_S_MAX, RETRIES_MAX, TIMEOUT_S_MAX};
 use crate::policy::group::Strategy;
 
-const STRATEGIES: [Strategy; 5] = [
-    Strategy::SimpleShuffle,
-    Strategy::LeastBusy,
-    Strategy::LatencyBased,
-    Strategy::UsageBased,
-    Strategy::CostBased,
-];
 const ENFORCE: &str = "enforce_model_rate_limits";
 
 /// All of it. Groups are those of `deployments`.
@@ -85,9 +78,9 @@ fn strategy(node: &Node, problems: &mut Problems) -> Option<Strategy> {
         problems.warning(&node.place, "is taken as `usage-based-routing-v2`");
         return Some(Strategy::UsageBased);
     }
-    let found = STRATEGIES.into_iter().find(|known| known.name() == name);
+    let found = Strategy::ALL.into_iter().find(|known| known.name() == name);
     if found.is_none() {
-        let known = STRATEGIES.map(Strategy::name).join(", ");
+        let known = Strategy::ALL.map(Strategy::name).join(", ");
         problems.error(&node.place, format!("must be one of {known}"));
     }
     found

@@ -6,14 +6,6 @@ use super::{
 };
 use crate::bedrock::failure::Failure;
 
-const STRATEGIES: [Strategy; 5] = [
-    Strategy::SimpleShuffle,
-    Strategy::LeastBusy,
-    Strategy::LatencyBased,
-    Strategy::UsageBased,
-    Strategy::CostBased,
-];
-
 fn two(strategy: Strategy) -> Vec<Group> {
     vec![group(strategy, 0, 2)]
 }
@@ -38,7 +30,7 @@ fn a_bad_region_is_not_noticed_and_has_its_share_back() {
         Failure::Broken,
         Failure::CredentialRefused,
     ];
-    for (strategy, failure) in STRATEGIES.into_iter().flat_map(|it| failures.map(|f| (it, f))) {
+    for (strategy, failure) in Strategy::ALL.into_iter().flat_map(|it| failures.map(|f| (it, f))) {
         let what = format!("{strategy:?} {failure:?}");
         let mut world = with_a_bad_one(strategy, failure, 31_000);
         let check_good = |counts: &Counts| {
@@ -74,7 +66,7 @@ fn after_one_cool_down_a_single_request_tries_it_on_all_cores() {
 
 #[test]
 fn an_outage_of_all_is_not_multiplied() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         for failure in [Failure::Throttled, Failure::Internal, Failure::ConnectFailed] {
             let script = move |_, _| Does::badly(failure, 10);
             let mut world = World::new(12, 4, vec![group(strategy, 0, 3)], 500, Box::new(script));

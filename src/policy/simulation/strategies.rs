@@ -162,13 +162,7 @@ fn tiers_are_asked_in_their_order() {
 fn a_million_decisions_in_seconds() {
     use crate::bedrock::failure::Failure;
     let mut seed = 1_u64;
-    for strategy in [
-        Strategy::SimpleShuffle,
-        Strategy::LeastBusy,
-        Strategy::LatencyBased,
-        Strategy::UsageBased,
-        Strategy::CostBased,
-    ] {
+    for strategy in Strategy::ALL {
         seed += 10;
         let mut one = group(strategy, 0, 100);
         for (member, at) in one.members.iter_mut().zip(0..) {

@@ -1,35 +1,16 @@
 //! The rows as Markdown, and the document that must hold them.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::{CONVERSE, CONVERSE_STREAM, Case, Cost, INVOKE, STREAM};
 
-const BEGIN: &str = "<!-- made by tests/it/cost_table.rs: begin -->\n";
-const END: &str = "<!-- made by tests/it/cost_table.rs: end -->\n";
-
 /// The document holds these tables between its markers; under `OUTCROP_WRITE_DOCS=1`, from now on.
 pub(super) fn check(tables: &[(&str, &[Case])]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cost.md");
-    let text = std::fs::read_to_string(&path).expect("docs/cost.md");
-    let (before, rest) = text.split_once(BEGIN).expect("docs/cost.md has the marker of its tables");
-    let (there, after) = rest.split_once(END).expect("docs/cost.md has the marker of their end");
     let mut made = String::new();
     for (title, cases) in tables {
         table(title, cases, &mut made);
     }
-    #[expect(clippy::disallowed_methods, reason = "a person asks for it in the environment")]
-    let writes = std::env::var("OUTCROP_WRITE_DOCS").is_ok_and(|value| value == "1");
-    if writes {
-        let text = format!("{before}{BEGIN}{made}{END}{after}");
-        return std::fs::write(&path, text).expect("a writable docs/cost.md");
-    }
-    let differs = made.lines().zip(there.lines()).find(|(made, there)| made != there);
-    assert!(
-        made == there,
-        "docs/cost.md is stale: renew it with `OUTCROP_WRITE_DOCS=1 cargo test --test it -- cost_table`.\n\
-         First difference (what is, what stands there): {differs:#?}"
-    );
+    crate::document::check("docs/cost.md", "cost_table.rs", &made, "cost_table");
 }
 
 fn table(title: &str, cases: &[Case], to: &mut String) {
