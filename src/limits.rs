@@ -212,6 +212,9 @@ pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 pub const RESOLVE_MS_MAX: u64 = 5_000;
 /// All look-ups before the first connection is accepted. Ours. Hit: we serve without the missing ones.
 pub const RESOLVE_AT_START_MS_MAX: u64 = 2_000;
+/// How long a successor may take until it serves: its configuration, its ledger, names to resolve. Ours. Hit: it
+/// is ended, and we serve on.
+pub const HAND_OVER_MS_MAX: u64 = 60_000;
 /// How long a reload waits for the cores to see it before it is said to be in force. Ours: a core looks ten
 /// times a second. Hit: it is said all the same.
 pub const RELOAD_SEEN_MS_MAX: u64 = 2_000;

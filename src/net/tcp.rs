@@ -13,7 +13,7 @@ use std::{
     io,
     mem::MaybeUninit,
     net::{Shutdown, SocketAddr},
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::pin,
     time::Duration,
 };
@@ -58,6 +58,28 @@ impl Bound {
             RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())
+    }
+
+    /// One that somebody else has made, and that listens.
+    pub(super) fn from_listening(socket: OwnedFd) -> Self {
+        Self(socket.into())
+    }
+
+    /// The same socket once more, with the queue of connections that it has.
+    ///
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Whether a process that is started next gets it, and by which number.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pass_on(&self, is_passed: bool) -> io::Result<RawFd> {
+        SockRef::from(&self.0).set_cloexec(!is_passed)?;
+        Ok(self.0.as_raw_fd())
     }
 
     /// The address bound, with the port the kernel chose.
