@@ -16,6 +16,7 @@ use outcrop::{
         bind::{self, DEFAULT_PORT},
         config::{self, Environment},
         reload::Source,
+        running::Plan,
         supervisor,
     },
     mock_bedrock::{Authority, Options, Seen, StandIn},
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments, mut say: impl FnMut(&str)) -> Result<(), Strin
         running.address(),
         commands(&running.address().to_string())
     ));
-    running.wait(&source, say).map_err(|error| error.to_string())
+    running.wait(Plan::of(source), say).map_err(|error| error.to_string())
 }
 
 /// A folder of our own, gone when the demo ends.

@@ -228,6 +228,9 @@ pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 pub const RESOLVE_MS_MAX: u64 = 5_000;
 /// All look-ups before the first connection is accepted. Ours. Hit: we serve without the missing ones.
 pub const RESOLVE_AT_START_MS_MAX: u64 = 2_000;
+/// How long a successor may take until it serves: its configuration, its ledger, names to resolve. Ours. Hit: it
+/// is ended, and we serve on.
+pub const HAND_OVER_MS_MAX: u64 = 60_000;
 /// How long a reload waits for the cores to see it before it is said to be in force. Ours: a core looks ten
 /// times a second. Hit: it is said all the same.
 pub const RELOAD_SEEN_MS_MAX: u64 = 2_000;
@@ -246,6 +249,16 @@ pub const LEDGER_SYNC_MS_MAX: u64 = 60_000;
 pub const RETENTION_S_MAX: u64 = 100 * 366 * 86_400;
 /// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
 pub const TICK_MS: u64 = 100;
+/// Connections that a core accepts before others have their turn. Ours.
+pub const ACCEPTS_AT_ONCE_MAX: usize = 64;
+/// How often it does so for the last time, when it ends: the kernel's queue has 4,096. Ours. Hit: the others are
+/// refused.
+pub const ACCEPT_LAST_ROUNDS_MAX: usize = 128;
+/// How long, at an end, idle connections are kept for one request more, so that none meets a connection that
+/// closes: longer than clients under load pause. Ours.
+pub const DRAIN_IDLE_MS: u64 = 1_000;
+/// The same when another process serves on, and so nobody waits for our end. Ours.
+pub const HANDED_OVER_IDLE_MS: u64 = 10_000;
 /// Between two tries to accept when descriptors or memory are short. Ours.
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.

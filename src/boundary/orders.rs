@@ -11,6 +11,10 @@ pub struct Orders {
     pub is_draining: AtomicBool,
     /// Set to stop at once.
     pub must_end: AtomicBool,
+    /// Set with `is_draining`: connections that wait to be accepted are somebody else's, who has the sockets, too.
+    pub leaves_queue: AtomicBool,
+    /// How long idle connections wait for one request more, which is told that it is the last.
+    pub idle_ms: AtomicU64,
     /// How long requests in flight may take once the drain has begun.
     pub grace_ms: AtomicU64,
 }

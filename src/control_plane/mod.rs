@@ -21,5 +21,7 @@ pub mod running;
 pub mod spend;
 pub mod spend_command;
 pub mod store;
+pub mod successor;
 pub mod supervisor;
+pub mod systemd;
 pub mod wildcards;

@@ -182,8 +182,8 @@ impl Reloader {
         Ok(settings.deployments.len())
     }
 
-    /// A core's turn that begins after the publishing sees it; the one that is under way may not.
-    async fn wait_for_cores(&self) {
+    /// Until every core has had a turn of its own since. One that begins after the publishing sees it; the one that is under way may not.
+    pub async fn wait_for_cores(&self) {
         let turns = || self.cores.iter().map(|core| core.read().ticks).collect::<Vec<_>>();
         let before = turns();
         let has_seen = || before.iter().zip(turns()).all(|(before, now)| now >= before + 2);

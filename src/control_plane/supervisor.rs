@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 pub use super::running::Running;
 use super::{
     admin::{self, Desk, Knowledge},
-    bind::Bind,
+    bind::{self, Bind, BindError},
     books::{Books, Ledger},
     certificates,
     config::{DriverChoice, Settings},
@@ -34,7 +34,7 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Equipment, Start},
-    limits::RESOLVE_AT_START_MS_MAX,
+    limits::{DRAIN_IDLE_MS, RESOLVE_AT_START_MS_MAX},
     net::{
         cores,
         runtime::{Driver, probe_io_uring},
@@ -51,6 +51,8 @@ pub enum RunError {
     NoIoUring(io::Error),
     /// `SSL_CERT_FILE` cannot be used.
     TrustedRoots(PathBuf, io::Error),
+    /// The key is no protection, and the sockets that were given are reachable from elsewhere.
+    Unsafe(BindError),
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
     /// TLS cannot be set up.
@@ -73,6 +75,7 @@ impl fmt::Display for RunError {
                 write!(f, "SSL_CERT_FILE={}: {error}", path.display())
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Unsafe(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot set TLS up: {error}"),
             Self::Accounts(error) => error.fmt(f),
             Self::Core(error) => write!(f, "a core cannot run: {error}"),
@@ -85,6 +88,26 @@ impl fmt::Display for RunError {
 /// # Errors
 /// [`RunError`]; nothing runs then.
 pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running, RunError> {
+    start_on(settings, Sockets::Of(bind.address), workers)
+}
+
+/// Where connections come from.
+pub enum Sockets {
+    /// Of our own, at this address.
+    Of(SocketAddr),
+    /// Made by somebody else, who may use them, too; at least one.
+    Given(Vec<Bound>),
+}
+
+/// As [`start`], with sockets that may be there already.
+///
+/// # Errors
+/// [`RunError`]; nothing runs then.
+pub fn start_on(
+    settings: &Settings,
+    sockets: Sockets,
+    workers: usize,
+) -> Result<Running, RunError> {
     let processor_cores = cores::allowed_from_here();
     let count = if workers == 0 { processor_cores.len() } else { workers };
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
@@ -93,9 +116,20 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
     let snapshot = prepare::snapshot(settings, &mut lasting, &mut ledger.names);
     let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
-    let bound =
-        listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
-    let address = bound[0].address().map_err(RunError::Core)?;
+    let sockets = match sockets {
+        Sockets::Of(address) => {
+            listen(address, count).map_err(|error| RunError::Listen(address, error))?
+        }
+        Sockets::Given(given) => {
+            for socket in &given {
+                let address = socket.address().map_err(RunError::Core)?;
+                bind::check(address, settings).map_err(RunError::Unsafe)?;
+            }
+            given
+        }
+    };
+    let address = sockets[0].address().map_err(RunError::Core)?;
+    let shares = shares(&sockets, count).map_err(RunError::Core)?;
     resolve_first(lasting.endpoints.all()).map_err(RunError::Core)?;
     let (notices, notice_reader) = notice::channel();
     for words in std::mem::take(&mut ledger.words) {
@@ -103,6 +137,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     }
     let orders = Arc::new(Orders::default());
     orders.grace_ms.store(settings.shutdown_grace_s * 1000, Ordering::Relaxed);
+    orders.idle_ms.store(DRAIN_IDLE_MS, Ordering::Relaxed);
     let (errands, errand_reader) = errand::channel();
     let writers = std::mem::take(&mut ledger.writers);
     let (counters, count_readers): (Vec<_>, Vec<_>) =
@@ -130,10 +165,10 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
     let shared = Equipped { published, certificates, notices, errands, orders };
-    let mut running = Running::new(driver_line, reloader, control, notice_reader);
+    let mut running = Running::new(driver_line, reloader, control, notice_reader, sockets);
     // More workers than cores are for tests; pinning them would only make them queue.
     let pins = (count <= processor_cores.len()).then_some(processor_cores);
-    let parts = bound.into_iter().zip(counters).zip(padded(writers, count));
+    let parts = shares.into_iter().zip(counters).zip(padded(writers, count));
     let budget = Arc::new(RetryBudget::new(count));
     for (index, ((bound, counters), ledger)) in parts.enumerate() {
         let equipment = shared.equipment(index, counters, ledger, budget.clone());
@@ -242,6 +277,16 @@ fn listen(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
         all.push(Bound::listen(same)?);
     }
     Ok(all)
+}
+
+/// For each core the sockets that it accepts from: its own one, if there are as many; all are somebody's, and
+/// cores share what there is too little of.
+fn shares(sockets: &[Bound], count: usize) -> io::Result<Vec<Vec<Bound>>> {
+    let of = |core: usize| {
+        let all = (0..sockets.len().max(count)).filter(move |turn| turn % count == core);
+        all.map(|turn| sockets[turn % sockets.len()].share()).collect()
+    };
+    (0..count).map(of).collect()
 }
 
 /// `SO_REUSEPORT` would let us share the port with another Outcrop of the same user, and each would

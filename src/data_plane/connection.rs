@@ -121,7 +121,7 @@ async fn requests(client: &Client<'_>, worker: &Worker, is_let_in: bool) {
             After::Gone => return,
         }
     }
-    // A drain began: what was sent ahead is not served, and must not turn our close into a reset that
+    // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
     if !client.inbox.is_empty() {
         linger(client).await;
@@ -142,13 +142,13 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
 
 async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
     if !client.inbox.is_empty() {
-        return !worker.is_draining();
+        return !worker.closes_idle();
     }
     client.inbox.rest();
     let mut first = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
     let first = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(received) => Poll::Ready(received.is_ok()),
-        Poll::Pending if worker.is_draining() => Poll::Ready(false),
+        Poll::Pending if worker.closes_idle() => Poll::Ready(false),
         Poll::Pending => Poll::Pending,
     });
     timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), pin!(first)).await.unwrap_or(false)

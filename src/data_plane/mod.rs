@@ -4,6 +4,7 @@
 //! published snapshot; inside a core everything is `Rc` and `Cell`, and no borrow is held across an
 //! `.await`.
 
+pub mod accept;
 pub mod account;
 pub mod answer;
 pub mod attempt;

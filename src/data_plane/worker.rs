@@ -1,11 +1,13 @@
-//! A core: its event loop, accept loop, tick and drain, and what its connections share.
+//! A core: its event loop, tick and drain, and what its connections share.
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    pin::Pin,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -18,17 +20,22 @@ use crate::{
         counters::CoreWriter,
         errand::Errands,
         ledger::Writer,
-        notice::{Event, Notices},
+        notice::Notices,
         orders::Orders,
         snapshot::{Published, Snapshot},
     },
     data_plane::{
-        connection, dispatch::SigningKeys, intake::Birth, place::Load, pool::Pool, scratch::Spares,
+        accept::{Alive, accept},
+        dispatch::SigningKeys,
+        intake::Birth,
+        place::Load,
+        pool::Pool,
+        scratch::Spares,
     },
-    limits::{ACCEPT_PAUSE_MS, CONNECTIONS_REFUSED_MAX, GIVING_UP_MS_MAX, TICK_MS},
+    limits::{CONNECTIONS_REFUSED_MAX, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
-        runtime::{self, Contained, Driver, sleep},
+        runtime::{self, Driver, sleep},
         tcp::{Bound, Listener},
         tls::{Certificates, ClientTls},
     },
@@ -37,8 +44,8 @@ use crate::{
 
 /// What a core is started with.
 pub struct Start {
-    /// The listening socket, bound.
-    pub bound: Bound,
+    /// The listening sockets, bound: one, unless somebody else has made them.
+    pub bound: Vec<Bound>,
     /// The processor core to stay on, if any.
     pub core: Option<usize>,
     /// The event loop's system interface.
@@ -99,9 +106,25 @@ pub struct Worker {
     random: RefCell<fastrand::Rng>,
     /// What is under way.
     pub load: Load,
-    is_draining: Cell<bool>,
-    is_over: Cell<bool>,
+    ending: Cell<Ending>,
     connections: RefCell<Slab<Waker>>,
+    /// Those who accept, to be woken when a drain begins.
+    acceptors: RefCell<Vec<Waker>>,
+    /// Tasks that are connections, or accept them.
+    alive: Cell<usize>,
+}
+
+/// How far a core's end has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Ending {
+    /// It goes on.
+    Not,
+    /// No new connection; a request is its connection's last, and told so.
+    Draining,
+    /// Connections that had no request since close.
+    ClosingIdle,
+    /// All close.
+    Over,
 }
 
 impl Worker {
@@ -135,9 +158,10 @@ impl Worker {
             errands,
             random: RefCell::new(fastrand::Rng::new()),
             load: Load::default(),
-            is_draining: Cell::new(false),
-            is_over: Cell::new(false),
+            ending: Cell::new(Ending::Not),
             connections: RefCell::default(),
+            acceptors: RefCell::default(),
+            alive: Cell::new(0),
         })
     }
 
@@ -171,16 +195,22 @@ impl Worker {
         self.ledger.as_ref().is_some_and(|ledger| !ledger.has_room())
     }
 
-    /// Whether this core is to take no more requests.
+    /// Whether each request is its connection's last.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.is_draining.get()
+        self.ending.get() >= Ending::Draining
+    }
+
+    /// Whether connections without a request are to close.
+    #[must_use]
+    pub fn closes_idle(&self) -> bool {
+        self.ending.get() >= Ending::ClosingIdle
     }
 
     /// Whether what is still under way is to be given up.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.is_over.get()
+        self.ending.get() >= Ending::Over
     }
 
     /// Notes a connection, to be woken when a drain begins or is over.
@@ -197,9 +227,9 @@ impl Worker {
     }
 
     /// Whether another connection may come.
-    fn room(&self) -> Room {
-        let (open, max) =
-            (self.connections.borrow().len() as u64, self.snapshot.borrow().bounds.connections_max);
+    pub fn room(&self) -> Room {
+        let open = (self.alive.get() as u64).saturating_sub(self.acceptors.borrow().len() as u64);
+        let max = self.snapshot.borrow().bounds.connections_max;
         if open < max {
             return Room::ForOne;
         }
@@ -208,24 +238,40 @@ impl Worker {
         if open < max + CONNECTIONS_REFUSED_MAX { Room::ToRefuse } else { Room::None }
     }
 
+    /// No connection, not even one that was accepted this instant; and nobody who accepts.
     fn is_idle(&self) -> bool {
-        self.connections.borrow().is_empty()
+        self.alive.get() == 0
     }
 
-    fn begin_drain(&self) {
-        self.is_draining.set(true);
-        self.wake_all();
+    /// A task begins that the core's end waits for.
+    pub fn begin_task(&self) {
+        self.alive.set(self.alive.get() + 1);
     }
 
-    fn end_drain(&self) {
-        self.is_over.set(true);
-        self.wake_all();
+    /// It has ended.
+    pub fn end_task(&self) {
+        self.alive.set(self.alive.get() - 1);
     }
 
-    fn wake_all(&self) {
-        for (_, waker) in self.connections.borrow().iter() {
-            waker.wake_by_ref();
+    /// Notes one who accepts, to be woken when a drain begins.
+    pub fn enter_acceptor(&self, waker: Waker) {
+        self.acceptors.borrow_mut().push(waker);
+    }
+
+    /// A further stage, if it is one, of which everybody is told.
+    fn begin(&self, stage: Ending) {
+        if stage <= self.ending.get() {
+            return;
         }
+        self.ending.set(stage);
+        let (connections, acceptors) = (self.connections.borrow(), self.acceptors.borrow());
+        connections.iter().map(|(_, waker)| waker).chain(&*acceptors).for_each(Waker::wake_by_ref);
+    }
+
+    /// Whether `take` took a connection.
+    pub fn has_accepted(&self, take: impl FnOnce() -> bool) -> bool {
+        let before = self.alive.get();
+        take() && self.alive.get() > before
     }
 
     fn tick(&self) {
@@ -252,17 +298,19 @@ impl Worker {
 }
 
 /// What can be done with another connection.
-enum Room {
+pub enum Room {
+    /// It is served.
     ForOne,
     /// It can be told that there is none.
     ToRefuse,
+    /// It is closed.
     None,
 }
 
 /// Runs a core until it is drained.
 ///
 /// # Errors
-/// When the event loop cannot be made or the socket cannot be taken over.
+/// When the event loop cannot be made or a socket cannot be taken over.
 pub fn run(start: Start) -> io::Result<()> {
     if let Some(core) = start.core {
         cores::pin(core)?;
@@ -270,76 +318,36 @@ pub fn run(start: Start) -> io::Result<()> {
     let driver = start.driver;
     runtime::run(driver, async move {
         start.equipment.counters.thread.add(cores::thread());
-        let listener = Rc::new(Listener::new(start.bound, driver)?);
         let worker = Rc::new(Worker::new(start.equipment)?);
-        runtime::spawn(accept(listener.clone(), worker.clone()));
+        for bound in start.bound {
+            let listener = Listener::new(bound, driver)?;
+            runtime::spawn(accept(listener, Alive::new(&worker), start.orders.clone()));
+        }
         while !start.orders.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;
             worker.tick();
         }
-        drain(&listener, &worker, &start.orders).await;
+        drain(&worker, &start.orders).await;
         Ok(())
     })?
 }
 
-/// Takes what the kernel has queued, then no more; ends when all is done, or must be.
-async fn drain(listener: &Listener, worker: &Worker, orders: &Orders) {
-    let grace = Duration::from_millis(orders.grace_ms.load(Ordering::Relaxed));
-    let deadline = clock::now() + grace;
-    while listener.has_waiting() && clock::now() < deadline {
-        sleep(Duration::from_millis(1)).await;
-    }
-    // Only fails if the socket is no listener, and then it takes no connections either.
-    let _ = listener.stop();
-    worker.begin_drain();
+/// Accepts no more; ends when all is done, or must be.
+async fn drain(worker: &Worker, orders: &Orders) {
+    let after = |ms: &AtomicU64| clock::now() + Duration::from_millis(ms.load(Ordering::Relaxed));
+    let (deadline, idle_until) = (after(&orders.grace_ms), after(&orders.idle_ms));
+    worker.begin(Ending::Draining);
     while !worker.is_idle() && clock::now() < deadline && !orders.must_end.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(TICK_MS / 10)).await;
+        worker.tick();
+        if clock::now() >= idle_until {
+            worker.begin(Ending::ClosingIdle);
+        }
     }
     // The runtime drops no task when it ends: each ends itself, and closes its account.
-    worker.end_drain();
+    worker.begin(Ending::Over);
     let deadline = clock::now() + Duration::from_millis(GIVING_UP_MS_MAX);
     while !worker.is_idle() && clock::now() < deadline {
         sleep(Duration::from_millis(1)).await;
     }
-}
-
-async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
-    loop {
-        match listener.accept().await {
-            Ok((socket, peer)) => {
-                let is_let_in = match worker.room() {
-                    Room::ForOne => true,
-                    Room::ToRefuse => false,
-                    Room::None => continue, // and the socket is closed
-                };
-                let worker = worker.clone();
-                runtime::spawn(async move {
-                    let (peer, worker) = ((peer.ip(), is_let_in), worker);
-                    let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, peer, worker.clone()));
-                    if !Contained(connection).await {
-                        worker.counters.panics.add(1);
-                        worker.notices.tell(None, Event::Panicked);
-                    }
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return, // stopped
-            Err(error) if is_passing(&error) => {}
-            Err(error) => {
-                worker.counters.accepts_failed.add(1);
-                worker.notices.tell(None, Event::AcceptFailed(error));
-                sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
-            }
-        }
-    }
-}
-
-/// The connection failed before we got it; the listener is well.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -203,7 +203,7 @@ impl Core {
         let trusted = trusted_roots(None).expect("Mozilla's");
         let certificates = Arc::new(ArcSwap::from_pointee(Certificates { trusted }));
         let start = Start {
-            bound,
+            bound: vec![bound],
             core: None,
             driver: match driver {
                 DriverChoice::Epoll => Driver::Epoll,

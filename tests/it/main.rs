@@ -29,6 +29,7 @@
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
+//! - [`hand_over`]: SIGUSR2: another binary takes over, and no client notices.
 //! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
 //!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
 //! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
@@ -60,6 +61,8 @@ mod cuts;
 mod document;
 #[cfg(feature = "stand-in")]
 mod failover;
+#[cfg(feature = "stand-in")]
+mod hand_over;
 #[cfg(feature = "stand-in")]
 mod hostile;
 #[cfg(feature = "stand-in")]
