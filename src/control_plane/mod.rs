@@ -8,6 +8,7 @@ pub mod books;
 pub mod bulletin;
 pub mod config;
 pub mod control;
+pub mod credentials;
 pub mod groups;
 pub mod metrics;
 pub mod names;

@@ -25,6 +25,7 @@ use super::{
     bulletin::Bulletin,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
+    credentials::Credentials,
     prepare::{self, Lasting},
     resolver,
 };
@@ -36,7 +37,7 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Equipment, Shared, Start},
-    limits::{RESOLVE_AT_START_MS_MAX, TICK_MS},
+    limits::{CREDENTIALS_AT_START_MS_MAX, RESOLVE_AT_START_MS_MAX, TICK_MS},
     net::{
         clock, cores,
         runtime::{Driver, probe_io_uring},
@@ -123,15 +124,24 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
         (0..count).map(|_| counters::channel()).unzip();
     let names = Arc::new(std::mem::take(&mut ledger.names));
     let budget = Arc::new(RetryBudget::new(count));
+    let client_config = tls::client_config(roots.clone());
+    let credentials = Credentials::new(
+        &lasting.credentials.renewable,
+        client_config.map_err(|error| RunError::Tls(error.to_string()))?,
+        notices.clone(),
+        published.newest().pages.ready.clone(),
+    );
     let duties = Duties {
         settings: settings.clone(),
         published: published.clone(),
         address,
         endpoints: lasting.endpoints.all().to_vec(),
+        credentials: credentials.clone(),
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
+    credentials.wait_for_first(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
     let (cores, control) = (Vec::new(), Some(control));
     let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
     let mut counters = counters.into_iter();
@@ -168,16 +178,19 @@ struct Duties {
     published: Arc<Published>,
     address: SocketAddr,
     endpoints: Vec<Arc<Endpoint>>,
+    credentials: Credentials,
     errands: ErrandReader,
     books: Books,
 }
 
 /// All of the control thread, until it is told to end, by when the cores have ended.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
+    let credentials = tokio::spawn(duties.credentials.keep());
     let books = duties.books.open()?;
     let (spend, metrics) = (books.spend.clone(), books.metrics.clone());
     let desk = Desk::new(&duties.settings, spend, metrics, (duties.published, duties.address));
     let tasks = [
+        credentials,
         tokio::spawn(keep_resolving(duties.endpoints)),
         tokio::spawn(admin::serve(duties.errands, desk)),
     ];

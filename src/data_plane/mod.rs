@@ -17,6 +17,7 @@ pub mod intake;
 pub mod outflow;
 pub mod pool;
 pub mod relay;
+pub mod renewal;
 pub mod reply;
 pub mod request;
 pub mod scratch;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use super::source::Origin;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
-use crate::boundary::snapshot::Credential;
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
@@ -55,7 +55,7 @@ pub struct Passthrough {
     /// The region that signatures name.
     pub region: String,
     /// What signs or authenticates requests.
-    pub credential: Credential,
+    pub credential: Origin,
     /// Where `credential` came from.
     pub credential_source: CredentialSource,
     /// `allowed_operations`.
@@ -280,7 +280,7 @@ pub struct Deployment {
     /// Where requests go.
     pub endpoint: Endpoint,
     /// What signs or authenticates them.
-    pub credential: Credential,
+    pub credential: Origin,
     /// Where `credential` came from.
     pub credential_source: CredentialSource,
     /// Time-outs, tier, limits, retries, cool-down.
@@ -299,7 +299,7 @@ impl Deployment {
     pub fn of_any_model(
         (id, model_name): (String, &str),
         (region, endpoint): (&str, Endpoint),
-        (credential, credential_source): (Credential, CredentialSource),
+        (credential, credential_source): (Origin, CredentialSource),
     ) -> Self {
         Self {
             model_name: model_name.to_owned(),
@@ -372,11 +372,11 @@ impl Endpoint {
     }
 }
 
-/// Where a [`Credential`] came from.
+/// Where an [`Origin`] came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CredentialSource {
     /// The deployment's own `litellm_params`.
     Entry,
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the environment.
+    /// The environment: `AWS_BEARER_TOKEN_BEDROCK`, `AWS_ACCESS_KEY_ID`, or the SDK's chain.
     Environment,
 }
