@@ -21,6 +21,28 @@ pub const WITHHELD_BYTES_MAX: usize = 256 * 1024;
 /// Request content, unless `general_settings.max_request_size_mb` says otherwise. AWS takes 25,000,000 B
 /// for InvokeModel. Hit: 413.
 pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;
+/// How long the start waits for sources of credentials. Ours. Hit: it serves, and readiness says who has none.
+pub const CREDENTIALS_AT_START_MS_MAX: u64 = 5_000;
+/// How long a source may take, all that it asks in turn included. Ours. Hit: it is asked again later.
+pub const CREDENTIAL_ASK_MS_MAX: u64 = 30_000;
+/// How long one HTTP call of a source may take. Ours.
+pub const CREDENTIAL_CALL_MS_MAX: u64 = 5_000;
+/// What a source may answer. Ours; AWS's are some KB. Hit: the call fails.
+pub const CREDENTIAL_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How soon a source that failed is asked again, at first. Ours.
+pub const CREDENTIAL_AGAIN_MS_MIN: u64 = 500;
+/// … and at last. Ours.
+pub const CREDENTIAL_AGAIN_MS_MAX: u64 = 30_000;
+/// How often a source is asked whose credential does not end. LiteLLM's.
+pub const CREDENTIAL_STATIC_MS: u64 = 600_000;
+/// How long before its end a credential is renewed, at least; a quarter of its life, if that is less. Ours.
+pub const RENEWAL_LEAD_MS_MAX: u64 = 600_000;
+/// How often a source's task looks whether a core wants another credential. Ours.
+pub const CREDENTIAL_LOOK_MS: u64 = 50;
+/// How long a request waits for its deployment's credential to be renewed. Ours. Hit: the refusal counts.
+pub const RENEWAL_MS_MAX: u64 = 5_000;
+/// How often it looks. Ours.
+pub const RENEWAL_LOOK_MS: u64 = 20;
 /// AWS's: longest `modelId`. Hit: 404, it is nobody's.
 pub const MODEL_ID_BYTES_MAX: usize = 2_048;
 /// Forwarded fields that are signed: content-type, host, x-amz-*, x-amzn-bedrock-*. Ours. Hit: 431.

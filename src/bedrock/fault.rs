@@ -50,6 +50,8 @@ pub enum Fault {
     BadAnswer,
     /// Upstream refused our own credential (we erred).
     CredentialRefused,
+    /// The deployment's credential is not there at present (we erred, or its source).
+    NoCredential,
     /// Upstream did not answer in time (upstream erred).
     AnswerTimeout,
     /// Upstream, or the network, took no connection in time.
@@ -88,6 +90,7 @@ impl Fault {
             Self::UnknownCoding | Self::BidirectionalStream => 501,
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
             Self::Unreachable
+            | Self::NoCredential
             | Self::PageUnavailable
             | Self::ShuttingDown
             | Self::Overloaded
@@ -111,6 +114,7 @@ impl Fault {
             Self::ContentTooLarge => "RequestEntityTooLargeException",
             Self::Limited { .. } => "ThrottlingException",
             Self::Unreachable
+            | Self::NoCredential
             | Self::AnswerTimeout
             | Self::ConnectTimeout
             | Self::PageUnavailable
@@ -170,6 +174,9 @@ impl Fault {
             }
             Self::CredentialRefused => {
                 "The model's endpoint refused this proxy's own credential; its operator can mend that."
+            }
+            Self::NoCredential => {
+                "This proxy has no credential for the model's endpoint at present; try again."
             }
             Self::AnswerTimeout => "The model's endpoint did not answer in time; try again.",
             Self::ConnectTimeout => "The model's endpoint took no connection in time; try again.",
@@ -307,6 +314,7 @@ mod tests {
             Fault::Untrusted,
             Fault::BadAnswer,
             Fault::CredentialRefused,
+            Fault::NoCredential,
             Fault::AnswerTimeout,
             Fault::ConnectTimeout,
             Fault::Limited { retry_after_ms: 1 },

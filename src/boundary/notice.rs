@@ -39,6 +39,10 @@ pub enum Event {
     AnswerTimedOut,
     /// The answer refused our credential, and quoted it.
     CredentialRefused,
+    /// It has no credential at present, so that nothing can be sent to it.
+    NoCredential,
+    /// A credential's source does not answer; which, and why.
+    Credential(String),
     /// The answer broke off after its head; the client's was cut, too.
     AnswerCut(&'static str),
     /// Accepting failed.
@@ -77,7 +81,10 @@ impl fmt::Display for Notice {
             Event::AcceptFailed(error) => {
                 write!(f, "cannot accept connections: {error}; trying again")
             }
-            Event::Accounts(words) => f.write_str(words),
+            Event::NoCredential => {
+                f.write_str("it has no credential at present: its source gives none")
+            }
+            Event::Accounts(words) | Event::Credential(words) => f.write_str(words),
             Event::Panicked => {
                 f.write_str("an exchange panicked and its connection was closed; please report it")
             }

@@ -18,7 +18,10 @@ use bytes::Bytes;
 
 use crate::{
     bedrock::{operation::Action, price::Rate, usage::Family},
-    boundary::ledger::entry::{DeploymentRef, KeyRef},
+    boundary::{
+        credential::CredentialCell,
+        ledger::entry::{DeploymentRef, KeyRef},
+    },
     limits::{ANSWER_IDLE_MS_MAX, CONNECTIONS_MAX_DEFAULT, CONTENT_IN_FLIGHT_MB_DEFAULT},
     policy::{auth::Keys, group::Group, route::Routes},
     secret::Secret,
@@ -90,8 +93,8 @@ impl Default for Bounds {
 pub struct Pages {
     /// `/v1/models`.
     pub models: Bytes,
-    /// `/health/readiness` while we can serve.
-    pub ready: Bytes,
+    /// `/health/readiness` while we can serve. It says who has no credential, which changes.
+    pub ready: Arc<ArcSwap<Bytes>>,
     /// `/health/liveliness`.
     pub alive: Bytes,
 }
@@ -105,7 +108,7 @@ pub struct Deployment {
     /// Where requests go.
     pub endpoint: Arc<Endpoint>,
     /// What requests are signed with.
-    pub credential: Credential,
+    pub credential: Arc<CredentialCell>,
     /// What its tokens cost, if that is known.
     pub rate: Option<Box<Rate>>,
     /// How its model counts.
@@ -207,7 +210,7 @@ impl Deployment {
         model_id: &str,
         base_path: &str,
         endpoint: Arc<Endpoint>,
-        credential: Credential,
+        credential: Arc<CredentialCell>,
     ) -> Self {
         let serves = match model_id.split_once('*') {
             Some((before, after)) => {
@@ -235,7 +238,7 @@ impl Deployment {
         region: String,
         base_path: &str,
         endpoint: Arc<Endpoint>,
-        credential: Credential,
+        credential: Arc<CredentialCell>,
     ) -> Self {
         Self {
             id,
@@ -362,7 +365,7 @@ mod tests {
     #[test]
     fn paths_are_encoded_for_the_wire_and_once_more_for_the_signature() {
         let endpoint = Arc::new(Endpoint::new(0, true, "h".into(), 443, "h".into()));
-        let key = Credential::ApiKey(Secret::new("k".into()));
+        let key = Arc::new(CredentialCell::fixed(Credential::ApiKey(Secret::new("k".into()))));
         let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc";
         let deployment =
             Deployment::new("id".into(), "us-east-1".into(), arn, "/vpc", endpoint, key);
@@ -378,7 +381,7 @@ mod tests {
     #[test]
     fn a_pattern_is_filled_with_what_the_client_named_and_one_segment_stays_one() {
         let endpoint = Arc::new(Endpoint::new(0, true, "h".into(), 443, "h".into()));
-        let key = Credential::ApiKey(Secret::new("k".into()));
+        let key = Arc::new(CredentialCell::fixed(Credential::ApiKey(Secret::new("k".into()))));
         let (id, region) = ("id".to_owned(), "us-east-1".to_owned());
         let deployment = Deployment::new(id, region, "us.*", "/vpc", endpoint, key);
         let mut room = PreparedPath::default();

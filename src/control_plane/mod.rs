@@ -9,6 +9,7 @@ pub mod bulletin;
 pub mod certificates;
 pub mod config;
 pub mod control;
+pub mod credentials;
 pub mod groups;
 pub mod metrics;
 pub mod names;

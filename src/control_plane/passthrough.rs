@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    config::{Passthrough, Settings},
+    config::{Origin, Passthrough, Settings},
     names::{DeploymentName, Names},
     prepare::Lasting,
 };
@@ -40,7 +40,7 @@ pub fn add(
     for (at, place) in places.iter_mut().enumerate() {
         deployments.push(deployment(at, passthrough, lasting, names)?);
         *place = groups.len();
-        groups.push(group(deployments, settings, lasting));
+        groups.push(group(deployments, &passthrough.credential, settings, lasting));
     }
     let (allowed, takes_unlisted_paths) = (passthrough.allowed, passthrough.takes_unlisted_paths);
     Ok(Some(route::Passthrough { groups: places, allowed, takes_unlisted_paths }))
@@ -54,7 +54,7 @@ fn deployment(
 ) -> io::Result<Deployment> {
     let (place, region) = (&passthrough.endpoints[at], &passthrough.region);
     let endpoint = lasting.endpoints.of(place);
-    let credential = passthrough.credential.clone();
+    let credential = lasting.credentials.of(&passthrough.credential, &id(at));
     let base_path = &place.base_path;
     let mut deployment =
         Deployment::service(id(at), region.clone(), base_path, endpoint, credential);
@@ -71,7 +71,12 @@ fn deployment(
 
 /// Of the last deployment alone. Nothing is tried again here: what a second try of such an operation does,
 /// only its client knows.
-fn group(deployments: &[Deployment], settings: &Settings, lasting: &mut Lasting) -> Group {
+fn group(
+    deployments: &[Deployment],
+    origin: &Origin,
+    settings: &Settings,
+    lasting: &mut Lasting,
+) -> Group {
     let at = deployments.len() - 1;
     let made = &deployments[at];
     let member = Member {
@@ -81,7 +86,7 @@ fn group(deployments: &[Deployment], settings: &Settings, lasting: &mut Lasting)
         cost: None,
         limits: Limits::default(),
         standing: lasting.standings.deployment(&made.id),
-        credential: lasting.standings.credential(&made.credential),
+        credential: lasting.standings.credential(origin),
         endpoint: lasting.standings.endpoint(&made.endpoint),
         cool_down: CoolDowns { time_ms: 0, allowed: None, by_class: Default::default() },
     };

@@ -2,19 +2,18 @@
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
-use ring::digest::{Context, SHA256};
-
 use super::{
     admin,
-    config::{self, OnClientDisconnect, OnFull, Settings},
+    config::{self, OnClientDisconnect, OnFull, Origin, Settings, Source},
     groups::{self, Grouped},
     names::{DeploymentName, KeyName, MASTER_KEY_NAME, Names},
     passthrough, wildcards,
 };
 use crate::{
     bedrock::usage::Family,
+    boundary::credential::CredentialCell,
     boundary::ledger::entry::KeyRef,
-    boundary::snapshot::{Credential, Deployment, Endpoint, Snapshot, Timeouts, next_generation},
+    boundary::snapshot::{Deployment, Endpoint, Snapshot, Timeouts, next_generation},
     policy::{auth::Keys, standing::Standing},
 };
 
@@ -60,22 +59,9 @@ impl Standings {
         self.of(format!("deployment {id}"))
     }
 
-    /// Of this credential.
-    pub fn credential(&mut self, credential: &Credential) -> Arc<Standing> {
-        let mut hash = Context::new(&SHA256);
-        let parts = match credential {
-            Credential::SigV4 { access_key_id, secret_access_key, session_token } => [
-                access_key_id.as_str(),
-                secret_access_key.expose(),
-                session_token.as_ref().map_or("", |token| token.expose()),
-            ],
-            Credential::ApiKey(key) => ["", "", key.expose()],
-        };
-        for part in parts {
-            hash.update(part.as_bytes());
-            hash.update(b"\0");
-        }
-        self.of(format!("credential {:x?}", hash.finish().as_ref()))
+    /// Of the credential that comes from there.
+    pub fn credential(&mut self, origin: &Origin) -> Arc<Standing> {
+        self.of(format!("credential {:x?}", origin.key()))
     }
 
     /// Of this endpoint.
@@ -84,9 +70,52 @@ impl Standings {
     }
 }
 
+/// The credentials of a process: one for each origin, whoever uses it.
+#[derive(Default)]
+pub struct Credentials {
+    cells: HashMap<[u8; 32], Arc<CredentialCell>>,
+    /// Those that somebody must be asked for.
+    pub renewable: Vec<Renewable>,
+}
+
+/// A credential that somebody is asked for.
+#[derive(Clone)]
+pub struct Renewable {
+    /// Who.
+    pub source: Source,
+    /// Where it is put.
+    pub cell: Arc<CredentialCell>,
+    /// The ids of the deployments that use it.
+    pub users: Vec<String>,
+}
+
+impl Credentials {
+    /// The one that comes from there, for the deployment with this id.
+    pub fn of(&mut self, origin: &Origin, user: &str) -> Arc<CredentialCell> {
+        let known = self.cells.entry(origin.key()).or_insert_with(|| match origin {
+            Origin::Fixed(credential) => Arc::new(CredentialCell::fixed(credential.clone())),
+            Origin::Source(source) => {
+                let cell = Arc::new(CredentialCell::renewable());
+                let (source, users) = ((**source).clone(), Vec::new());
+                self.renewable.push(Renewable { source, cell: cell.clone(), users });
+                cell
+            }
+        });
+        let cell = known.clone();
+        if let Some(renewable) = self.renewable.iter_mut().find(|it| Arc::ptr_eq(&it.cell, &cell))
+            && !renewable.users.iter().any(|known| known == user)
+        {
+            renewable.users.push(user.to_owned());
+        }
+        cell
+    }
+}
+
 /// What outlives a snapshot, and what snapshots name.
 #[derive(Default)]
 pub struct Lasting {
+    /// What requests are signed with.
+    pub credentials: Credentials,
     /// Places to connect to.
     pub endpoints: Endpoints,
     /// How all stand.
@@ -104,11 +133,10 @@ pub fn snapshot(
 ) -> io::Result<Snapshot> {
     let entries = wildcards::entries(settings);
     let meant = wildcards::meant(&entries, settings);
-    let endpoints = &mut lasting.endpoints;
     names.hold();
     let served = entries.iter().chain(meant.iter().map(|meant| &meant.entry));
     let deployments: io::Result<Vec<_>> =
-        served.map(|it| deployment(it, settings, endpoints, names)).collect();
+        served.map(|it| deployment(it, settings, lasting, names)).collect();
     let mut deployments = deployments?;
     let Grouped { mut groups, routes, listed } =
         groups::group(settings, (&entries, &meant), &deployments, &mut lasting.standings);
@@ -145,7 +173,7 @@ pub fn snapshot(
 fn deployment(
     settings: &config::Deployment,
     all: &Settings,
-    endpoints: &mut Endpoints,
+    lasting: &mut Lasting,
     names: &mut Names,
 ) -> io::Result<Deployment> {
     let place = &settings.endpoint;
@@ -154,8 +182,8 @@ fn deployment(
         settings.region.clone(),
         &settings.bedrock_model_id,
         &place.base_path,
-        endpoints.of(place),
-        settings.credential.clone(),
+        lasting.endpoints.of(place),
+        lasting.credentials.of(&settings.credential, &settings.id),
     );
     deployment.rate = settings.price.as_ref().ok().map(|priced| Box::new(priced.rate));
     if deployment.family == Family::Unknown {

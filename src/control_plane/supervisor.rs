@@ -20,6 +20,7 @@ use super::{
     certificates,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
+    credentials::Credentials,
     prepare::{self, Lasting},
     reload::Reloader,
     resolver,
@@ -34,12 +35,12 @@ use crate::{
         snapshot::{Endpoint, Published},
     },
     data_plane::worker::{self, Equipment, Start},
-    limits::{DRAIN_IDLE_MS, RESOLVE_AT_START_MS_MAX},
+    limits::{CREDENTIALS_AT_START_MS_MAX, DRAIN_IDLE_MS, RESOLVE_AT_START_MS_MAX},
     net::{
         cores,
         runtime::{Driver, probe_io_uring},
         tcp::Bound,
-        tls::Certificates,
+        tls::{self, Certificates},
     },
     policy::budget::RetryBudget,
 };
@@ -116,18 +117,7 @@ pub fn start_on(
     let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
     let snapshot = prepare::snapshot(settings, &mut lasting, &mut ledger.names);
     let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
-    let sockets = match sockets {
-        Sockets::Of(address) => {
-            listen(address, count).map_err(|error| RunError::Listen(address, error))?
-        }
-        Sockets::Given(given) => {
-            for socket in &given {
-                let address = socket.address().map_err(RunError::Core)?;
-                bind::check(address, settings).map_err(RunError::Unsafe)?;
-            }
-            given
-        }
-    };
+    let sockets = bound(sockets, settings, count)?;
     let address = sockets[0].address().map_err(RunError::Core)?;
     let shares = shares(&sockets, count).map_err(RunError::Core)?;
     resolve_first(lasting.endpoints.all()).map_err(RunError::Core)?;
@@ -142,12 +132,20 @@ pub fn start_on(
     let writers = std::mem::take(&mut ledger.writers);
     let (counters, count_readers): (Vec<_>, Vec<_>) =
         (0..count).map(|_| counters::channel()).unzip();
+    let client_config = tls::client_config(certificates.load().trusted.clone());
+    let credentials = Credentials::new(
+        &lasting.credentials.renewable,
+        client_config.map_err(|error| RunError::Tls(error.to_string()))?,
+        notices.clone(),
+        published.clone(),
+    );
     let reloader = Reloader {
         started_with: settings.clone(),
         address,
         lasting,
         names: Arc::new(ArcSwap::from_pointee(std::mem::take(&mut ledger.names))),
         knowledge: Knowledge::of(settings),
+        credentials: credentials.clone(),
         certificates: certificates.clone(),
         published: published.clone(),
         orders: orders.clone(),
@@ -160,10 +158,12 @@ pub fn start_on(
         knowledge: reloader.knowledge.clone(),
         published: published.clone(),
         address,
+        credentials: credentials.clone(),
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), known),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
+    credentials.wait_for_first(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
     let shared = Equipped { published, certificates, notices, errands, orders };
     let mut running = Running::new(driver_line, reloader, control, notice_reader, sockets);
     // More workers than cores are for tests; pinning them would only make them queue.
@@ -179,6 +179,22 @@ pub fn start_on(
         running.add_core(core.map_err(RunError::Core)?);
     }
     Ok(running)
+}
+
+/// At least one socket to listen at.
+fn bound(sockets: Sockets, settings: &Settings, count: usize) -> Result<Vec<Bound>, RunError> {
+    match sockets {
+        Sockets::Of(address) => {
+            listen(address, count).map_err(|error| RunError::Listen(address, error))
+        }
+        Sockets::Given(given) => {
+            for socket in &given {
+                let address = socket.address().map_err(RunError::Core)?;
+                bind::check(address, settings).map_err(RunError::Unsafe)?;
+            }
+            Ok(given)
+        }
+    }
 }
 
 /// `count` writers, or as many times none.
@@ -221,17 +237,20 @@ struct Duties {
     knowledge: Knowledge,
     published: Arc<Published>,
     address: SocketAddr,
+    credentials: Credentials,
     errands: ErrandReader,
     books: Books,
 }
 
 /// All of the control thread, until it is told to end, by when the cores have ended.
 async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
+    let credentials = tokio::spawn(duties.credentials.keep());
     let books = duties.books.open()?;
     let (spend, metrics) = (books.spend.clone(), books.metrics.clone());
     let place = (duties.published.clone(), duties.address);
     let desk = Desk::new(duties.knowledge, spend, metrics, place);
     let tasks = [
+        credentials,
         tokio::spawn(keep_resolving(duties.published)),
         tokio::spawn(admin::serve(duties.errands, desk)),
     ];

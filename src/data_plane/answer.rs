@@ -13,7 +13,11 @@ use crate::{
         price::{self, Cost},
         usage::FieldUsage,
     },
-    boundary::{ledger::entry::Outcome, notice::Event, snapshot::Deployment},
+    boundary::{
+        ledger::entry::Outcome,
+        notice::Event,
+        snapshot::{Credential, Deployment},
+    },
     data_plane::{
         hold::{hold_first_frame, withhold_secret},
         intake::Intake,
@@ -107,6 +111,8 @@ pub enum NoAnswer {
     BrokenFrame(&'static str),
     /// Its stream ended before its first frame was whole.
     BrokenOff(&'static str),
+    /// Nothing was sent: the deployment has no credential at present.
+    NoCredential,
     /// It quotes our credential: AWS's word for a wrong signature holds all that was signed.
     QuotesSecret,
 }
@@ -120,6 +126,7 @@ impl NoAnswer {
                 Fault::BadAnswer
             }
             Self::TimedOut => Fault::AnswerTimeout,
+            Self::NoCredential => Fault::NoCredential,
             Self::QuotesSecret => Fault::CredentialRefused,
         }
     }
@@ -132,7 +139,7 @@ impl NoAnswer {
             Self::Broken(_) => Failure::BadAnswer,
             Self::BrokenFrame(_) | Self::BrokenOff(_) => Failure::Broken,
             Self::TimedOut => Failure::TimedOut,
-            Self::QuotesSecret => Failure::CredentialRefused,
+            Self::NoCredential | Self::QuotesSecret => Failure::CredentialRefused,
         }
     }
 
@@ -155,6 +162,7 @@ impl NoAnswer {
             | Self::BrokenFrame(what)
             | Self::BrokenOff(what) => Event::BadAnswer(what),
             Self::TimedOut => Event::AnswerTimedOut,
+            Self::NoCredential => Event::NoCredential,
             Self::QuotesSecret => Event::CredentialRefused,
         }
     }
@@ -166,6 +174,8 @@ pub struct HeadContext<'a> {
     pub intake: &'a Intake,
     /// Whose answer it is.
     pub deployment: &'a Deployment,
+    /// What it was asked with.
+    pub credential: &'a Credential,
     /// The group that it is of.
     pub group: &'a str,
     /// How it came to be.
@@ -211,7 +221,7 @@ pub async fn receive_head(
                 if let Some(what) = whole.flow.broken() {
                     return Err(NoAnswer::Broken(what));
                 }
-                if let Some(secret) = context.deployment.credential.shown_upstream()
+                if let Some(secret) = context.credential.shown_upstream()
                     && matches!(whole.status, 400 | 401 | 403)
                 {
                     return withhold_secret(upstream, whole, secret.expose(), out).await;

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     bedrock::operation::{Action, ModelPlace},
-    boundary::snapshot::Snapshot,
+    boundary::{credential::Issued, snapshot::Snapshot},
     data_plane::{
         answer::{self, Answer, HeadContext, NoAnswer, Sinks, Tried},
         connection::Client,
@@ -98,6 +98,9 @@ pub async fn attempt(
     operation: &Operation<'_>,
     (turn, tried): (&Turn<'_>, Tried),
 ) -> Attempted {
+    let Some(issued) = turn.deployment().credential.newest() else {
+        return Attempted::Failed(NoAnswer::NoCredential);
+    };
     let endpoint = &turn.deployment().endpoint;
     let patience = Patience::new(turn, intake, operation.action).head;
     let deadline = operation.deadline.min(turn.began() + patience);
@@ -141,7 +144,7 @@ pub async fn attempt(
             &worker.counters.upstream_connects
         };
         way.add(1);
-        let sent = (turn, tried, deadline);
+        let sent = (turn, tried, deadline, &*issued);
         match ask(client, worker, scratch, (intake, operation), sent, &mut upstream).await {
             Asked::Abandoned => return Attempted::Abandoned,
             Asked::Failed(NoAnswer::Nothing(_)) if upstream.is_reused && is_repeatable => {
@@ -171,7 +174,7 @@ async fn ask(
     worker: &Worker,
     scratch: &mut Scratch,
     (intake, operation): (&Intake, &Operation<'_>),
-    (turn, tried, deadline): (&Turn<'_>, Tried, Instant),
+    (turn, tried, deadline, issued): (&Turn<'_>, Tried, Instant, &Issued),
     upstream: &mut Upstream,
 ) -> Asked {
     let deployment = turn.deployment();
@@ -183,6 +186,7 @@ async fn ask(
         generation: operation.snapshot.generation,
         index: turn.index(),
         deployment,
+        issued,
         action: operation.action,
         forwarded,
         content_length: content.len() as u64,
@@ -193,6 +197,7 @@ async fn ask(
     let context = HeadContext {
         intake,
         deployment,
+        credential: &issued.credential,
         group: &operation.snapshot.groups[tried.group].name,
         tried,
         action: operation.action,

@@ -11,7 +11,10 @@
 
 use crate::{
     bedrock::operation::{Action, Method},
-    boundary::snapshot::{Credential, Deployment, PreparedPath},
+    boundary::{
+        credential::Issued,
+        snapshot::{Credential, Deployment, PreparedPath},
+    },
     data_plane::intake::Forwarded,
     limits::SIGNED_FIELDS_MAX,
     units::UnixSeconds,
@@ -30,35 +33,39 @@ const OWN_SIGNED_FIELDS: usize = 3;
 #[derive(Default)]
 pub struct SigningKeys {
     generation: u64,
-    keys: Vec<Option<([u8; 8], SigningKey)>>,
+    keys: Vec<Option<Kept>>,
     /// The canonical query, when there is one.
     query: Vec<u8>,
     /// The path, where none is prepared.
     path: PreparedPath,
 }
 
+/// A signing key, and what it is good for.
+struct Kept {
+    day: [u8; 8],
+    /// Of the credential.
+    version: u64,
+    key: SigningKey,
+}
+
 impl SigningKeys {
-    /// The key of the snapshot's `deployment`, derived if the day, or the snapshot, is a new one.
-    fn get(
-        &mut self,
-        generation: u64,
-        index: usize,
-        date: &AmzDate,
-        secret: &str,
-        region: &str,
-    ) -> &SigningKey {
-        if self.generation != generation {
-            self.generation = generation;
+    /// The key of the attempt's deployment, derived if the day, the credential or the snapshot is a new one.
+    fn get(&mut self, attempt: &Attempt<'_>, date: &AmzDate, secret: &str) -> &SigningKey {
+        let (index, version) = (attempt.index, attempt.issued.version);
+        if self.generation != attempt.generation {
+            self.generation = attempt.generation;
             self.keys.clear();
         }
         if self.keys.len() <= index {
             self.keys.resize_with(index + 1, || None);
         }
         let slot = &mut self.keys[index];
-        if slot.as_ref().is_none_or(|(day, _)| day != date.date()) {
-            *slot = Some((*date.date(), SigningKey::derive(secret, date.date(), region, SERVICE)));
+        if slot.as_ref().is_none_or(|kept| kept.day != *date.date() || kept.version != version) {
+            let region = &attempt.deployment.region;
+            let key = SigningKey::derive(secret, date.date(), region, SERVICE);
+            *slot = Some(Kept { day: *date.date(), version, key });
         }
-        &slot.as_ref().expect("just filled").1
+        &slot.as_ref().expect("just filled").key
     }
 }
 
@@ -70,6 +77,8 @@ pub struct Attempt<'a> {
     pub index: usize,
     /// Where the request goes.
     pub deployment: &'a Deployment,
+    /// What signs or authenticates the request.
+    pub issued: &'a Issued,
     /// What is asked of it.
     pub action: Action,
     /// The client's part of the head.
@@ -107,7 +116,7 @@ pub fn write_head(attempt: &Attempt<'_>, keys: &mut SigningKeys, out: &mut Vec<u
     if attempt.content_length > 0 || !matches!(forwarded.method(), Method::Get | Method::Delete) {
         emit::number_field(out, "content-length", attempt.content_length);
     }
-    match &deployment.credential {
+    match &attempt.issued.credential {
         Credential::ApiKey(key) => {
             out.extend_from_slice(b"authorization: Bearer ");
             out.extend_from_slice(key.expose().as_bytes());
@@ -124,8 +133,7 @@ pub fn write_head(attempt: &Attempt<'_>, keys: &mut SigningKeys, out: &mut Vec<u
             sigv4::canonical_query(query, &mut keys.query);
             let canonical_query = std::mem::take(&mut keys.query);
             let secret = secret_access_key.expose();
-            let key =
-                keys.get(attempt.generation, attempt.index, &date, secret, &deployment.region);
+            let key = keys.get(attempt, &date, secret);
             let canonical = (path.canonical.as_slice(), canonical_query.as_slice());
             sign(attempt, access_key_id, token, &date, canonical, key, out);
             keys.query = canonical_query;

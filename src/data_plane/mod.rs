@@ -19,6 +19,7 @@ pub mod outflow;
 pub mod place;
 pub mod pool;
 pub mod relay;
+pub mod renewal;
 pub mod reply;
 pub mod request;
 pub mod scratch;

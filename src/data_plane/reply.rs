@@ -63,9 +63,10 @@ pub fn write_page(
         write_fault(Fault::ShuttingDown, frame, out);
         return Fault::ShuttingDown.status();
     }
-    let content = match page {
+    let ready = pages.ready.load();
+    let content: &[u8] = match page {
         Page::Liveliness => &pages.alive,
-        Page::Readiness => &pages.ready,
+        Page::Readiness => &ready,
         Page::Models => &pages.models,
     };
     emit::status_line(out, 200, emit::reason_phrase(200));

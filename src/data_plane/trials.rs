@@ -24,12 +24,13 @@ use crate::{
     },
     data_plane::{
         answer::{Answer, Tried},
-        attempt::{Attempted, Operation, Patience, attempt},
+        attempt::{Attempted, Operation, Patience},
         connection::Client,
         exchange::{After, after, answer_tried_fault, may_continue},
         intake::Intake,
         outflow::ClientFraming,
         relay::{self, Audience, Relayed, Time},
+        renewal,
         scratch::{KEPT_BYTES_MAX, Scratch},
         turn::Turn,
         upstream::Upstream,
@@ -100,7 +101,8 @@ pub async fn operate(
         scratch.account.picked(turn.deployment());
         scratch.account.fell_back(trial.fallbacks());
         let tried = Tried::of(&trial);
-        let attempted = attempt(client, worker, scratch, intake, operation, (&turn, tried)).await;
+        let asked = (intake, operation);
+        let attempted = renewal::attempt(client, worker, scratch, asked, (&turn, tried)).await;
         let patience = Patience::new(&turn, intake, operation.action);
         match judge(worker, scratch, (&turn, patience), attempted) {
             Judged::Abandoned => {

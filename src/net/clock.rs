@@ -23,6 +23,13 @@ pub fn unix_now() -> UnixSeconds {
     unix_micros().seconds()
 }
 
+/// The time of day, as the standard library has it: for what libraries tell in it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the clock itself")]
+pub fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// A clock that never goes back: what waits are measured with.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is net/clock.rs")]

@@ -125,6 +125,14 @@ impl ClientTls {
     }
 }
 
+/// For clients that drive rustls themselves: who gives us credentials.
+///
+/// # Errors
+/// As [`ClientTls::new`].
+pub fn client_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, TlsError> {
+    ClientTls::new(roots).map(|tls| tls.0)
+}
+
 #[cfg(feature = "aws-lc")]
 fn provider() -> rustls::crypto::CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()

@@ -8,6 +8,7 @@
 //!   - [`content`]: the same bytes out as in, of every size, in every framing.
 //!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
 //!   - [`signing`]: what AWS checks: signatures, bearer tokens, targets.
+//!   - [`credentials`]: where they come from, how they are renewed, and who is told when there is none.
 //!   - [`keys`]: what clients may send as a key, and what of a request goes no further.
 //!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
@@ -55,6 +56,8 @@ mod content;
 mod cost;
 #[cfg(feature = "stand-in")]
 mod cost_table;
+#[cfg(feature = "stand-in")]
+mod credentials;
 #[cfg(feature = "stand-in")]
 mod cuts;
 #[cfg(feature = "stand-in")]

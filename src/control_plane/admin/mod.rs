@@ -38,7 +38,7 @@ use tokio::{task::JoinSet, time::timeout};
 use tower::ServiceExt;
 
 pub use desk::{Desk, Knowledge, Metrics, Pending, Spend, Unavailable};
-pub use pages::pages;
+pub use pages::{pages, ready_page};
 pub use price_list::PriceList;
 
 use crate::{

@@ -2,6 +2,9 @@
 //!
 //! Shapes are LiteLLM's, which its users' probes and dashboards read.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use serde_json::json;
 
@@ -19,9 +22,19 @@ pub fn pages(model_names: &[impl AsRef<str> + serde::Serialize]) -> Pages {
     let page = |value: serde_json::Value| Bytes::from(value.to_string());
     Pages {
         models: page(json!({"data": models, "object": "list"})),
-        ready: page(json!({"status": "healthy", "db": "Not connected"})),
+        ready: Arc::new(ArcSwap::from_pointee(ready_page(&[]))),
         alive: page(json!("I'm alive!")),
     }
+}
+
+/// `/health/readiness`, while these deployments have no credential.
+#[must_use]
+pub fn ready_page(without_credential: &[&str]) -> Bytes {
+    let mut page = json!({"status": "healthy", "db": "Not connected"});
+    if !without_credential.is_empty() {
+        page["deployments_without_credential"] = json!(without_credential);
+    }
+    Bytes::from(page.to_string())
 }
 
 #[cfg(test)]

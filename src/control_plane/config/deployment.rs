@@ -7,6 +7,7 @@ use super::environment::Environment;
 use super::problem::{Place, Problems};
 use super::read::climbs;
 use super::settings::{Deployment, Endpoint};
+use super::source::Origin;
 use super::weight::Amounts;
 use super::{credential, endpoint, identity, keys, patience, price, region, weight};
 use crate::bedrock::model;
@@ -110,7 +111,7 @@ fn draft(
     let named = endpoint::named(params, environment, problems);
     let region =
         region::choose(params, chosen.as_ref(), named.as_ref().ok(), environment, problems);
-    let credential = credential::choose(params, environment, problems);
+    let credential = credential::choose(params, (region.as_deref(), true), environment, problems);
     let amounts = weight::read(params, problems);
     let own = patience::read(params, info, problems);
 
@@ -260,11 +261,11 @@ fn model_of(node: &Node, bedrock: bool, problems: &mut Problems) -> Option<Chose
 /// A bearer key over plain http is anybody's who listens; a signature is not.
 fn warn_of_clear_text(
     endpoint: &Endpoint,
-    credential: &super::Credential,
+    credential: &Origin,
     params: &Node,
     problems: &mut Problems,
 ) {
-    let bearer = matches!(credential, super::Credential::ApiKey(_));
+    let bearer = matches!(credential, Origin::Fixed(super::Credential::ApiKey(_)));
     if bearer && !endpoint.tls && !endpoint::is_loopback(endpoint) {
         problems.warning(
             &params.place,

@@ -7,6 +7,7 @@ use super::settings::{
     AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Loaded, OnClientDisconnect,
     OnFull, Passthrough, Router, Settings,
 };
+use super::source::Origin;
 use crate::bedrock::failure::Class;
 use crate::bedrock::operation::Action;
 use crate::boundary::snapshot::{Bounds, Credential};
@@ -106,13 +107,17 @@ fn explain_passthrough(
 }
 
 fn explain_credential(
-    credential: &Credential,
+    credential: &Origin,
     source: CredentialSource,
     out: &mut impl fmt::Write,
 ) -> fmt::Result {
     let source = match source {
         CredentialSource::Entry => "the entry's own",
         CredentialSource::Environment => "of the environment",
+    };
+    let credential = match credential {
+        Origin::Fixed(credential) => credential,
+        Origin::Source(of) => return writeln!(out, "    credential  temporary, {of}, {source}"),
     };
     match credential {
         Credential::ApiKey(_) => writeln!(out, "    credential  Bedrock API key, {source}"),

@@ -8,7 +8,6 @@ use ring::digest;
 use super::document::Node;
 use super::problem::{Place, Problems};
 use super::settings::Deployment;
-use crate::boundary::snapshot::Credential;
 
 /// Answers carry the id in a field.
 const ID_BYTES_MAX: usize = 256;
@@ -30,10 +29,7 @@ pub(super) fn explicit(
 /// The first 16 hex digits of SHA-256 over what tells the deployment from others; no secret. Of several
 /// that say the same, `ordinal` tells which.
 pub(super) fn derive(deployment: &Deployment, ordinal: usize) -> String {
-    let access_key_id = match &deployment.credential {
-        Credential::SigV4 { access_key_id, .. } => access_key_id,
-        Credential::ApiKey(_) => "",
-    };
+    let access_key_id = deployment.credential.access_key_id();
     let (endpoint, ordinal) = (deployment.endpoint.url(), ordinal.to_string());
     let Deployment { model_name, bedrock_model_id, region, .. } = deployment;
     let mut hash = digest::Context::new(&digest::SHA256);

@@ -33,6 +33,7 @@ mod read;
 mod region;
 mod router;
 mod settings;
+mod source;
 mod substitute;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use settings::{
     AccessLog, Accounting, Alias, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded,
     OnClientDisconnect, OnFull, Own, Passthrough, Router, Settings,
 };
+pub use source::{Base, Origin, Role, Source, Token};
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.
 ///

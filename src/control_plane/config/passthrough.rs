@@ -101,7 +101,7 @@ fn of(node: &Node, environment: &Environment, problems: &mut Problems) -> Option
         &absent
     };
     let region = region::of_passthrough(params, environment, problems);
-    let credential = credential::choose(params, environment, problems);
+    let credential = credential::choose(params, (region.as_deref(), false), environment, problems);
     let allowed =
         params.get("allowed_operations").map_or(Some(ActionSet::ALL), |it| allowed(it, problems));
     let named = ENDPOINTS.map(|(key, variable)| {

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use super::source::Origin;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
-use crate::boundary::snapshot::{Bounds, Credential};
+use crate::boundary::snapshot::Bounds;
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
@@ -58,7 +59,7 @@ pub struct Passthrough {
     /// The region that signatures name.
     pub region: String,
     /// What signs or authenticates requests.
-    pub credential: Credential,
+    pub credential: Origin,
     /// Where `credential` came from.
     pub credential_source: CredentialSource,
     /// `allowed_operations`.
@@ -283,7 +284,7 @@ pub struct Deployment {
     /// Where requests go.
     pub endpoint: Endpoint,
     /// What signs or authenticates them.
-    pub credential: Credential,
+    pub credential: Origin,
     /// Where `credential` came from.
     pub credential_source: CredentialSource,
     /// Time-outs, tier, limits, retries, cool-down.
@@ -302,7 +303,7 @@ impl Deployment {
     pub fn of_any_model(
         (id, model_name): (String, &str),
         (region, endpoint): (&str, Endpoint),
-        (credential, credential_source): (Credential, CredentialSource),
+        (credential, credential_source): (Origin, CredentialSource),
     ) -> Self {
         Self {
             model_name: model_name.to_owned(),
@@ -375,11 +376,11 @@ impl Endpoint {
     }
 }
 
-/// Where a [`Credential`] came from.
+/// Where an [`Origin`] came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CredentialSource {
     /// The deployment's own `litellm_params`.
     Entry,
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the environment.
+    /// The environment: `AWS_BEARER_TOKEN_BEDROCK`, `AWS_ACCESS_KEY_ID`, or the SDK's chain.
     Environment,
 }

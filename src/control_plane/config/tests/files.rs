@@ -120,7 +120,9 @@ model_list:
         (deployment.model_name.as_str(), deployment.region.as_str()),
         ("outer", "us-east-1")
     );
-    assert!(matches!(&deployment.credential, Credential::ApiKey(key) if key.expose() == MARKER));
+    assert!(
+        matches!(fixed(&deployment.credential), Credential::ApiKey(key) if key.expose() == MARKER)
+    );
     assert_eq!(deployment.weight, 8080);
     assert_eq!(deployment.endpoint.url(), "http://os.environ/REGION", "only at a value's start");
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Accounting, Credential, Deployment, DriverChoice, Environment, Loaded, Problem, Severity,
-    explain, load_by,
+    Accounting, Credential, Deployment, DriverChoice, Environment, Loaded, Origin, Problem,
+    Severity, explain, load_by,
 };
 
 mod accounting;
@@ -83,6 +83,14 @@ fn refuse(yaml: &str, environment: &[(&str, &str)], errors: &[&str]) {
 /// A configuration with one entry, of these `litellm_params`, in flow style.
 fn entry(params: &str) -> String {
     format!("model_list:\n- model_name: m\n  litellm_params: {{{params}}}\n")
+}
+
+/// What is written down, where it is.
+fn fixed(origin: &Origin) -> &Credential {
+    match origin {
+        Origin::Fixed(credential) => credential,
+        Origin::Source(source) => panic!("asked for: {source}"),
+    }
 }
 
 /// The one deployment of these `litellm_params`.

@@ -1,0 +1,170 @@
+//! Temporary credentials: asked for, put where the cores find them, and renewed before they end.
+//!
+//! ```text
+//!   ask ─┬─ given ──▶ issue; again when most of its life is over, or a core says that AWS calls it expired
+//!        └─ not ────▶ what there was stays in force until it ends; again soon, less and less often
+//! ```
+//!
+//! Each source is asked by a task of its own, so that one that hangs keeps nobody else waiting.
+
+mod ask;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls::ClientConfig;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use self::ask::Asker;
+pub use self::http::Http;
+use super::{admin, prepare::Renewable};
+use crate::{
+    boundary::{
+        notice::{Event, Notices},
+        snapshot::Published,
+    },
+    limits::{
+        CREDENTIAL_AGAIN_MS_MAX, CREDENTIAL_AGAIN_MS_MIN, CREDENTIAL_ASK_MS_MAX,
+        CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, CREDENTIALS_AT_START_MS_MAX, RENEWAL_LEAD_MS_MAX,
+    },
+    net::clock,
+};
+
+/// All sources, and what is told of them.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Grows at its end, by what a reload brings.
+    renewable: Arc<ArcSwap<Vec<Renewable>>>,
+    http: Http,
+    notices: Notices,
+    /// Sources that were asked at least once.
+    asked: Arc<AtomicUsize>,
+    /// Whose page says who has none.
+    published: Arc<Published>,
+}
+
+impl Credentials {
+    /// Of these sources, asked over `tls`.
+    #[must_use]
+    pub fn new(
+        renewable: &[Renewable],
+        tls: Arc<ClientConfig>,
+        notices: Notices,
+        published: Arc<Published>,
+    ) -> Self {
+        let renewable = Arc::new(ArcSwap::from_pointee(renewable.to_vec()));
+        Self { renewable, http: Http::new(tls), notices, asked: Arc::default(), published }
+    }
+
+    /// Of these from now on: those of before, and more behind them. Waits, within a bound, until each was asked.
+    pub async fn take(&self, renewable: &[Renewable]) {
+        self.renewable.store(Arc::new(renewable.to_vec()));
+        let until = clock::now() + Duration::from_millis(CREDENTIALS_AT_START_MS_MAX);
+        while self.asked.load(Ordering::Relaxed) < renewable.len() && clock::now() < until {
+            sleep(Duration::from_millis(CREDENTIAL_LOOK_MS)).await;
+        }
+    }
+
+    /// Waits until each source was asked once, but no longer than `limit`. Not for an asynchronous thread.
+    pub fn wait_for_first(&self, limit: Duration) {
+        let until = clock::now() + limit;
+        while self.asked.load(Ordering::Relaxed) < self.renewable.load().len()
+            && clock::now() < until
+        {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the starting thread, before there is a core"
+            )]
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Keeps all of them in force, for ever.
+    pub async fn keep(self) {
+        self.tell();
+        let mut tasks = JoinSet::new();
+        loop {
+            let all = self.renewable.load_full();
+            for renewable in &all[tasks.len().min(all.len())..] {
+                tasks.spawn(self.clone().keep_one(renewable.clone()));
+            }
+            sleep(Duration::from_millis(CREDENTIAL_LOOK_MS)).await;
+        }
+    }
+
+    async fn keep_one(self, renewable: Renewable) {
+        let Renewable { source, cell, users } = &renewable;
+        let asker = Asker::new(source, &self.http).await;
+        let (mut expires, mut fails, mut was_asked) = (None, 0_u32, false);
+        loop {
+            let limit = Duration::from_millis(CREDENTIAL_ASK_MS_MAX);
+            let given = timeout(limit, asker.ask()).await;
+            let wait = match given.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned())) {
+                Ok(given) => {
+                    cell.issue(given.credential);
+                    (expires, fails) = (given.expires, 0);
+                    renew_after(expires.map(left), fastrand::f64())
+                }
+                Err(why) => {
+                    let what = format!("credential of {} ({source}): {why}", users.join(", "));
+                    self.notices.tell(None, Event::Credential(what));
+                    fails = fails.saturating_add(1);
+                    again_after(fails, fastrand::f64())
+                }
+            };
+            self.tell();
+            if !std::mem::replace(&mut was_asked, true) {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+            }
+            let until = clock::now() + wait;
+            while clock::now() < until && !cell.take_wanted() {
+                if expires.is_some_and(|at| left(at).is_zero()) {
+                    expires = None;
+                    cell.withdraw();
+                    self.tell();
+                }
+                sleep(Duration::from_millis(CREDENTIAL_LOOK_MS)).await;
+            }
+        }
+    }
+
+    /// Readiness says who has none.
+    pub fn tell(&self) {
+        let all = self.renewable.load();
+        let without = all.iter().filter(|it| !it.cell.is_filled());
+        let without: Vec<&str> =
+            without.flat_map(|it| it.users.iter().map(String::as_str)).collect();
+        self.published.newest().pages.ready.store(Arc::new(admin::ready_page(&without)));
+    }
+}
+
+/// Until then.
+fn left(at: SystemTime) -> Duration {
+    at.duration_since(clock::system_now()).unwrap_or_default()
+}
+
+/// When to ask for the next, of one that lives for so long: with time left to fail in, and not when everybody
+/// else's ends. `random` is from 0 to 1.
+fn renew_after(life: Option<Duration>, random: f64) -> Duration {
+    let Some(life) = life else { return Duration::from_millis(CREDENTIAL_STATIC_MS) };
+    let lead = (life / 4).min(Duration::from_millis(RENEWAL_LEAD_MS_MAX));
+    (life - lead - lead.mul_f64(random)).max(Duration::from_millis(CREDENTIAL_AGAIN_MS_MIN))
+}
+
+/// When to ask again after so many failures in a row.
+fn again_after(fails: u32, random: f64) -> Duration {
+    let doubled = CREDENTIAL_AGAIN_MS_MIN.saturating_mul(1 << fails.saturating_sub(1).min(10));
+    Duration::from_millis(doubled.min(CREDENTIAL_AGAIN_MS_MAX)).mul_f64(1.0 - random / 2.0)
+}
