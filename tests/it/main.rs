@@ -27,6 +27,7 @@
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
 //! - [`hand_over`]: SIGUSR2: another binary takes over, and no client notices.
+//! - [`systemd`]: sockets from a service manager, and what it hears.
 //! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
 //!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
 //! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
@@ -90,6 +91,8 @@ mod stopping;
 mod store;
 #[cfg(feature = "stand-in")]
 mod sums;
+#[cfg(feature = "stand-in")]
+mod systemd;
 mod tidy;
 #[cfg(feature = "stand-in")]
 mod turns;
