@@ -21,6 +21,8 @@ pub const WITHHELD_BYTES_MAX: usize = 256 * 1024;
 /// Request content, unless `general_settings.max_request_size_mb` says otherwise. AWS takes 25,000,000 B
 /// for InvokeModel. Hit: 413.
 pub const CONTENT_MB_MAX_DEFAULT: u64 = 32;
+/// AWS's: longest `modelId`. Hit: 404, it is nobody's.
+pub const MODEL_ID_BYTES_MAX: usize = 2_048;
 /// Forwarded fields that are signed: content-type, host, x-amz-*, x-amzn-bedrock-*. Ours. Hit: 431.
 pub const SIGNED_FIELDS_MAX: usize = 32;
 /// Room made for request content on a client's word alone; more as it comes. Ours.
@@ -91,6 +93,18 @@ pub const ERRAND_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 pub const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Probes of `GET /health?probe=true` at once. Ours. Hit: the others wait.
 pub const PROBES_AT_ONCE_MAX: usize = 32;
+/// Client connections of one core, by default. Ours: at 4 KiB each, a quarter of a gigabyte. Hit: 503, and it is
+/// closed; those that are open go on.
+pub const CONNECTIONS_MAX_DEFAULT: u64 = 65_536;
+/// Connections beyond that which are told so with 503, at a time. Ours. Hit: they are closed without a word.
+pub const CONNECTIONS_REFUSED_MAX: u64 = 256;
+/// Megabytes of content that all requests of one core hold together, by default. Ours. Hit: 503.
+pub const CONTENT_IN_FLIGHT_MB_DEFAULT: u64 = 1024;
+/// How slowly content may come in the mean, once [`CONTENT_GRACE_MS`] have passed. Ours: a byte now and then is an
+/// attack. Hit: 408.
+pub const CONTENT_BYTES_PER_S_MIN: u64 = 1024;
+/// For how long content may come more slowly than that. Ours.
+pub const CONTENT_GRACE_MS: u64 = 60_000;
 /// Bytes of a probe's answer that are read. Ours. Hit: what follows is not looked at.
 pub const PROBE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 /// How long one probe may take. Ours. Hit: the deployment is unhealthy.
@@ -170,6 +184,8 @@ pub const TIMEOUT_S_MAX: f64 = 86_400.0;
 pub const COOLDOWN_S_MAX: f64 = 86_400.0;
 /// `allowed_fails`. Ours. Hit: no start.
 pub const ALLOWED_FAILS_MAX: u64 = 1_000_000_000;
+/// What any bound of a core may be set to. Ours. Hit: no start.
+pub const BOUND_MAX: u64 = 1_000_000_000;
 /// `order`. Ours. Hit: no start.
 pub const ORDER_MAX: u64 = 1_000_000;
 /// The part of all requests, as its 1/n, that may be repeated. Ours. Hit: the last failure is the client's.

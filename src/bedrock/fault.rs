@@ -17,6 +17,12 @@ pub enum Fault {
     UnknownModel,
     /// The path is none that we serve.
     UnknownTarget,
+    /// The operation is for no model, and `outcrop.passthrough` is not configured.
+    NoPassthrough,
+    /// `outcrop.passthrough` does not let the operation through.
+    OperationRefused,
+    /// A stream both ways needs HTTP/2 on both sides.
+    BidirectionalStream,
     /// The path exists for another method only.
     MethodNotAllowed {
         /// The method that is allowed.
@@ -59,6 +65,8 @@ pub enum Fault {
     PageTimeout,
     /// We are about to stop (nobody erred).
     ShuttingDown,
+    /// As much is under way as the configuration allows (nobody erred).
+    Overloaded,
     /// The request could not be accounted for, and `outcrop.ledger.on_full` is `refuse` (we erred).
     Unaccountable,
 }
@@ -69,7 +77,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
-            Self::MissingKey | Self::WrongKey => 403,
+            Self::MissingKey | Self::WrongKey | Self::NoPassthrough | Self::OperationRefused => 403,
             Self::UnknownModel | Self::UnknownTarget => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
@@ -77,11 +85,12 @@ impl Fault {
             Self::TargetTooLong => 414,
             Self::ExpectationFailed => 417,
             Self::HeadTooLarge => 431,
-            Self::UnknownCoding => 501,
+            Self::UnknownCoding | Self::BidirectionalStream => 501,
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => 502,
             Self::Unreachable
             | Self::PageUnavailable
             | Self::ShuttingDown
+            | Self::Overloaded
             | Self::Unaccountable => 503,
             Self::AnswerTimeout | Self::ConnectTimeout | Self::PageTimeout => 504,
             Self::Limited { .. } => 429,
@@ -95,6 +104,7 @@ impl Fault {
         match self {
             Self::MissingKey => "MissingAuthenticationTokenException",
             Self::WrongKey => "UnrecognizedClientException",
+            Self::NoPassthrough | Self::OperationRefused => "AccessDeniedException",
             Self::UnknownModel => "ResourceNotFoundException",
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
@@ -106,6 +116,7 @@ impl Fault {
             | Self::PageUnavailable
             | Self::PageTimeout
             | Self::ShuttingDown
+            | Self::Overloaded
             | Self::Unaccountable => "ServiceUnavailableException",
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
                 "InternalServerException"
@@ -127,7 +138,16 @@ impl Fault {
                 "No model of this name is configured here; GET /v1/models lists the names."
             }
             Self::UnknownTarget => {
-                "No operation at this path; this proxy serves /bedrock/model/NAME/ACTION."
+                "No operation at this path; this proxy serves Bedrock's own paths below /bedrock/."
+            }
+            Self::NoPassthrough => {
+                "This operation is for no model of the model list: it needs outcrop.passthrough, which its operator can set."
+            }
+            Self::OperationRefused => {
+                "The operator of this proxy does not let this operation through (outcrop.passthrough)."
+            }
+            Self::BidirectionalStream => {
+                "InvokeModelWithBidirectionalStream needs HTTP/2 and signs each event; this proxy does not serve it."
             }
             Self::MethodNotAllowed { .. } => {
                 "This path does not take this method; the allow field names the one it takes."
@@ -161,6 +181,9 @@ impl Fault {
             }
             Self::PageTimeout => "The page was not made in time; ask for less, or try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
+            Self::Overloaded => {
+                "This proxy has as much under way as it may have at once; try again."
+            }
             Self::Unaccountable => {
                 "This proxy cannot record what requests cost, and is told to serve none then; try again."
             }
@@ -270,6 +293,9 @@ mod tests {
             Fault::UnknownModel,
             Fault::UnknownTarget,
             Fault::MethodNotAllowed { allow: "POST" },
+            Fault::NoPassthrough,
+            Fault::OperationRefused,
+            Fault::BidirectionalStream,
             Fault::RequestTimeout,
             Fault::ContentTooLarge,
             Fault::TargetTooLong,
@@ -287,6 +313,7 @@ mod tests {
             Fault::PageUnavailable,
             Fault::PageTimeout,
             Fault::ShuttingDown,
+            Fault::Overloaded,
             Fault::Unaccountable,
         ];
         for fault in all {

@@ -75,6 +75,10 @@ counters! {
     panics,
     /// Accepting failed for want of descriptors or memory, ever.
     accepts_failed,
+    /// Requests refused because as much was under way as may be, ever.
+    requests_shed,
+    /// Connections refused because as many were open as may be, ever.
+    connections_refused,
     /// Client connections, now.
     connections_open,
     /// Client connections, ever.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::{
     bedrock::{operation::Action, price::Rate, usage::Family},
     boundary::ledger::entry::{DeploymentRef, KeyRef},
-    limits::ANSWER_IDLE_MS_MAX,
+    limits::{ANSWER_IDLE_MS_MAX, CONNECTIONS_MAX_DEFAULT, CONTENT_IN_FLIGHT_MB_DEFAULT},
     policy::{auth::Keys, group::Group, route::Routes},
     secret::Secret,
     wire::{percent, sigv4},
@@ -35,8 +35,10 @@ pub struct Snapshot {
     pub routes: Routes,
     /// What routes point to, and how each is balanced.
     pub groups: Vec<Group>,
-    /// What groups are made of.
+    /// What groups are made of: the model list's entries first.
     pub deployments: Vec<Deployment>,
+    /// How many of them are the model list's.
+    pub listed: usize,
     /// The whole of a request: all its attempts, and the answer to its last byte.
     pub request_timeout: Duration,
     /// Groups that one request may fall back to.
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub pages: Pages,
     /// The largest request content taken, in bytes.
     pub content_bytes_max: u64,
+    /// How much a core takes on at once.
+    pub bounds: Bounds,
     /// What the key that is let in is called.
     pub key: KeyRef,
     /// An answer whose client left is read on to its end.
@@ -55,6 +59,30 @@ pub struct Snapshot {
     pub refuses_unaccounted: bool,
     /// Whether `/metrics` is for those with a key only.
     pub metrics_need_key: bool,
+}
+
+/// How much each core takes on at once. Hit: the client gets 503, and is told to come again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Client connections.
+    pub connections_max: u64,
+    /// Requests under way that go to AWS, to the end of their answers.
+    pub in_flight_max: Option<u64>,
+    /// Bytes of content that all requests together hold.
+    pub content_bytes_max: u64,
+    /// Requests that one connection may send. Hit: it is closed in order.
+    pub requests_per_connection_max: Option<u64>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX_DEFAULT,
+            in_flight_max: None,
+            content_bytes_max: CONTENT_IN_FLIGHT_MB_DEFAULT * 1024 * 1024,
+            requests_per_connection_max: None,
+        }
+    }
 }
 
 /// Content of the pages that Outcrop answers itself, ready to send: JSON.
@@ -88,7 +116,19 @@ pub struct Deployment {
     pub api_base: String,
     /// How long its answers may take.
     pub timeouts: Timeouts,
-    paths: [PreparedPath; Action::ALL.len()],
+    /// What stands in front of Bedrock's own path: empty, or `/x/y`.
+    pub base_path: String,
+    serves: Serves,
+}
+
+/// What a deployment is for.
+enum Serves {
+    /// One model; by [`Action::ON_MODEL`].
+    Model(Box<[PreparedPath; Action::ON_MODEL.len()]>),
+    /// Any model whose id a client names: what stands around the client's part.
+    AnyModel { before: String, after: String },
+    /// What is asked without a model.
+    Service,
 }
 
 /// How long a deployment's answers may take.
@@ -110,12 +150,24 @@ impl Default for Timeouts {
 }
 
 /// A path as it goes over the wire and as SigV4 sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PreparedPath {
     /// The request target's path, percent-encoded.
     pub wire: Vec<u8>,
     /// Its canonical form: encoded once more.
     pub canonical: Vec<u8>,
+}
+
+impl PreparedPath {
+    fn begin(&mut self, base_path: &str) {
+        self.wire.clear();
+        self.wire.extend_from_slice(base_path.as_bytes());
+    }
+
+    fn end(&mut self) {
+        self.canonical.clear();
+        sigv4::canonical_path(&self.wire, &mut self.canonical);
+    }
 }
 
 /// What proves to AWS who asks. Its `Debug` shows no secret.
@@ -146,7 +198,8 @@ impl Credential {
 }
 
 impl Deployment {
-    /// Prepares the paths of every action below `base_path` (empty, or `/x/y`).
+    /// Of one model, or of all whose ids a `*` in `model_id` stands for. Prepares the paths of the actions on
+    /// a model, below `base_path` (empty, or `/x/y`).
     #[must_use]
     pub fn new(
         id: String,
@@ -156,34 +209,82 @@ impl Deployment {
         endpoint: Arc<Endpoint>,
         credential: Credential,
     ) -> Self {
-        let paths = Action::ALL.map(|action| {
-            let mut wire = base_path.as_bytes().to_vec();
-            wire.extend_from_slice(b"/model/");
-            percent::encode_segment(model_id.as_bytes(), &mut wire);
-            wire.push(b'/');
-            wire.extend_from_slice(action.segment().as_bytes());
-            let mut canonical = Vec::new();
-            sigv4::canonical_path(&wire, &mut canonical);
-            PreparedPath { wire, canonical }
-        });
+        let serves = match model_id.split_once('*') {
+            Some((before, after)) => {
+                Serves::AnyModel { before: before.to_owned(), after: after.to_owned() }
+            }
+            None => Serves::Model(Box::new(Action::ON_MODEL.map(|action| {
+                let mut path = PreparedPath::default();
+                path.begin(base_path);
+                path.wire.extend_from_slice(b"/model/");
+                percent::encode_segment(model_id.as_bytes(), &mut path.wire);
+                path.wire.push(b'/');
+                path.wire.extend_from_slice(action.segment().as_bytes());
+                path.end();
+                path
+            }))),
+        };
+        let deployment = Self::service(id, region, base_path, endpoint, credential);
+        Self { family: Family::of(model_id), serves, ..deployment }
+    }
+
+    /// Of what is asked without a model.
+    #[must_use]
+    pub fn service(
+        id: String,
+        region: String,
+        base_path: &str,
+        endpoint: Arc<Endpoint>,
+        credential: Credential,
+    ) -> Self {
         Self {
             id,
             region,
             endpoint,
             credential,
             rate: None,
-            family: Family::of(model_id),
+            family: Family::Unknown,
             reference: DeploymentRef::default(),
             api_base: String::new(),
             timeouts: Timeouts::default(),
-            paths,
+            base_path: base_path.to_owned(),
+            serves: Serves::Service,
         }
     }
 
-    /// The path of `action` on this deployment's model.
+    /// Whether it is for one model.
     #[must_use]
-    pub fn path(&self, action: Action) -> &PreparedPath {
-        &self.paths[action as usize]
+    pub fn is_of_model(&self) -> bool {
+        matches!(self.serves, Serves::Model(_))
+    }
+
+    /// The path of `action`, prepared, or made in `room`. `star`: of a model's name, what a pattern's `*` stands
+    /// for. `own`: the path of what is asked without a model in it, as it goes upstream.
+    #[must_use]
+    pub fn path<'p>(
+        &'p self,
+        action: Action,
+        (star, own): (&[u8], &[u8]),
+        room: &'p mut PreparedPath,
+    ) -> &'p PreparedPath {
+        match &self.serves {
+            Serves::Model(paths) if own.is_empty() => return &paths[action as usize],
+            Serves::AnyModel { before, after } if own.is_empty() => {
+                room.begin(&self.base_path);
+                room.wire.extend_from_slice(b"/model/");
+                for part in [before.as_bytes(), star, after.as_bytes()] {
+                    percent::encode_segment(part, &mut room.wire);
+                }
+                room.wire.push(b'/');
+                room.wire.extend_from_slice(action.segment().as_bytes());
+            }
+            Serves::Model(_) | Serves::AnyModel { .. } | Serves::Service => {
+                room.begin(&self.base_path);
+                room.wire.extend_from_slice(own);
+            }
+        }
+        room.end();
+        room
     }
 }
 
@@ -265,9 +366,28 @@ mod tests {
         let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc";
         let deployment =
             Deployment::new("id".into(), "us-east-1".into(), arn, "/vpc", endpoint, key);
-        let path = deployment.path(Action::ConverseStream);
+        let mut room = PreparedPath::default();
+        let path = deployment.path(Action::ConverseStream, (b"", b""), &mut room);
         let wire = "/vpc/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aapplication-inference-profile%2Fabc/converse-stream";
         assert_eq!(path.wire, wire.as_bytes());
         assert_eq!(path.canonical, wire.replace('%', "%25").as_bytes());
+        let path = deployment.path(Action::StartAsyncInvoke, (b"", b"/async-invoke"), &mut room);
+        assert_eq!(path.wire, b"/vpc/async-invoke");
+    }
+
+    #[test]
+    fn a_pattern_is_filled_with_what_the_client_named_and_one_segment_stays_one() {
+        let endpoint = Arc::new(Endpoint::new(0, true, "h".into(), 443, "h".into()));
+        let key = Credential::ApiKey(Secret::new("k".into()));
+        let (id, region) = ("id".to_owned(), "us-east-1".to_owned());
+        let deployment = Deployment::new(id, region, "us.*", "/vpc", endpoint, key);
+        let mut room = PreparedPath::default();
+        let path = deployment.path(Action::Invoke, (b"a/../b:0", b""), &mut room);
+        assert_eq!(path.wire, b"/vpc/model/us.a%2F..%2Fb%3A0/invoke");
+        assert_eq!(path.canonical, b"/vpc/model/us.a%252F..%252Fb%253A0/invoke");
+        assert_eq!(
+            deployment.path(Action::Rerank, (b"", b"/rerank"), &mut room).wire,
+            b"/vpc/rerank"
+        );
     }
 }

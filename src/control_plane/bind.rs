@@ -115,6 +115,7 @@ fn weakness(master_key: Option<&str>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boundary::snapshot::Bounds;
     use crate::{
         control_plane::config::{Accounting, DriverChoice, Router},
         secret::Secret,
@@ -129,8 +130,10 @@ mod tests {
             max_request_bytes: 1,
             trusted_roots_file: None,
             price_map: None,
+            bounds: Bounds::default(),
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
+            passthrough: None,
             router: Router::default(),
         }
     }

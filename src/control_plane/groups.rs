@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     config::{self, Settings},
     prepare::Standings,
+    wildcards::Meant,
 };
 use crate::{
     bedrock::{price::Part, usage::ServiceTier},
@@ -17,62 +18,115 @@ use crate::{
 
 /// All groups, and how they are found.
 pub struct Grouped {
-    /// Those that share a `model_name`, in the order of the configuration; then one for each deployment.
+    /// Those that share a `model_name`, in the order of the configuration; then one for each deployment, for
+    /// each model that a wildcard stands for, and for each of AWS's ids.
     pub groups: Vec<Group>,
-    /// By `model_name`, by alias, and by a deployment's id: of equal names the first of these counts.
+    /// By `model_name`, by alias, by a deployment's id, and as a wildcard has it: of equal names the first of
+    /// these counts.
     pub routes: Routes,
     /// The names that a client is shown.
     pub listed: Vec<String>,
 }
 
-/// Makes them. `deployments` are those of the settings, in their order.
+/// A deployment on its way into groups.
+#[derive(Clone, Copy)]
+struct Served<'s> {
+    said: &'s config::Deployment,
+    member: &'s Member,
+}
+
+/// Makes them. `deployments` are those of the entries, then those that are meant, in their order.
 pub fn group(
     settings: &Settings,
+    (entries, meant): (&[config::Deployment], &[Meant]),
     deployments: &[Deployment],
     standings: &mut Standings,
 ) -> Grouped {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    let members: Vec<Member> = settings
-        .deployments
-        .iter()
+    let said = entries.iter().chain(meant.iter().map(|meant| &meant.entry));
+    let members: Vec<Member> = said
         .zip(deployments)
         .enumerate()
         .map(|(at, (said, made))| member(at, said, made, settings, standings))
         .collect();
-    for (said, member) in settings.deployments.iter().zip(&members) {
-        let place = *places.entry(&said.model_name).or_insert_with(|| {
+    let (of_entries, of_meant) = members.split_at(entries.len());
+    let served = || entries.iter().zip(of_entries).map(|(said, member)| Served { said, member });
+    let meant = || {
+        let members = meant.iter().zip(of_meant);
+        members.map(|(meant, member)| (meant.name.as_str(), Served { said: &meant.entry, member }))
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    let of_names =
+        gather(served().map(|it| (it.said.model_name.clone(), it)), settings, &mut groups);
+    let places: HashMap<&str, usize> = of_names.iter().map(|(it, at)| (it.as_str(), *at)).collect();
+    fall_back(settings, &places, &mut groups);
+    let one = served().filter(|it| !it.said.bedrock_model_id.contains('*'));
+    let of_ids = gather(one.clone().map(|it| (it.said.id.clone(), it)), settings, &mut groups);
+    let of_models =
+        gather(one.map(|it| (it.said.bedrock_model_id.clone(), it)), settings, &mut groups);
+    // What two patterns stand for is the first one's alone: their credentials are not to be mixed.
+    let by_pattern = meant().map(|(name, it)| (format!("{}\n{name}", it.said.model_name), it));
+    let of_meant = gather(by_pattern, settings, &mut groups);
+    for (key, at) in &of_meant {
+        let pattern = key.split('\n').next().and_then(|pattern| places.get(pattern));
+        groups[*at].fallbacks = pattern.map_or_else(Vec::new, |it| groups[*it].fallbacks.clone());
+    }
+    let meant_at = || {
+        let at: HashMap<&str, usize> =
+            of_meant.iter().map(|(key, at)| (key.as_str(), *at)).collect();
+        meant().map(move |(name, it)| {
+            (name, it, at[format!("{}\n{name}", it.said.model_name).as_str()])
+        })
+    };
+    let names = of_names.iter().filter(|(name, _)| !name.contains('*')).cloned();
+    let aliases = &settings.router.aliases;
+    let aliased =
+        aliases.iter().filter_map(|it| Some((it.name.clone(), *places.get(it.group.as_str())?)));
+    let meant_names = meant_at()
+        .flat_map(|(name, _, at)| [(name.to_owned(), at), (format!("bedrock/{name}"), at)]);
+    let ids = of_models.into_iter();
+    let meant_ids = meant_at().map(|(_, it, at)| (it.said.bedrock_model_id.clone(), at));
+    let patterns = of_names.iter().filter(|(name, _)| name.contains('*'));
+    let routes = Routes::new(names.chain(aliased).chain(of_ids).chain(meant_names))
+        .with_ids(ids.chain(meant_ids))
+        .with_patterns(patterns.map(|(name, at)| (name.as_str(), *at)));
+    let is_listed = |name: &&String| settings.deployments.iter().any(|it| it.model_name == **name);
+    let mut listed: Vec<String> =
+        of_names.iter().map(|(name, _)| name).filter(is_listed).cloned().collect();
+    listed.extend(aliases.iter().filter(|it| !it.is_hidden).map(|it| it.name.clone()));
+    Grouped { groups, routes, listed }
+}
+
+/// Appends a group for each key, in the order of the keys' first ones; the keys, and the groups' places.
+fn gather<'s>(
+    served: impl Iterator<Item = (String, Served<'s>)>,
+    settings: &Settings,
+    groups: &mut Vec<Group>,
+) -> Vec<(String, usize)> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut in_order = Vec::new();
+    for (key, Served { said, member }) in served {
+        let place = *places.entry(key).or_insert_with_key(|key| {
             groups.push(empty(&said.model_name, settings));
+            in_order.push((key.clone(), groups.len() - 1));
             groups.len() - 1
         });
         groups[place].members.push(member.clone());
         let any = said.own.retries.unwrap_or(0);
         groups[place].retries.any = groups[place].retries.any.max(any);
     }
-    let named = groups.len();
+    in_order
+}
+
+/// Tells each named group which others it falls back to.
+fn fall_back(settings: &Settings, places: &HashMap<&str, usize>, groups: &mut [Group]) {
+    let router = &settings.router;
     for (place, group) in groups.iter_mut().enumerate() {
-        let own = settings.router.fallbacks.iter().filter(|(name, _)| *name == group.name);
+        let own = router.fallbacks.iter().filter(|(name, _)| *name == group.name);
         let own: Vec<&String> = own.flat_map(|(_, fallbacks)| fallbacks).collect();
-        let said =
-            if own.is_empty() { settings.router.default_fallbacks.iter().collect() } else { own };
+        let said = if own.is_empty() { router.default_fallbacks.iter().collect() } else { own };
         let said = said.into_iter().filter_map(|name| places.get(name.as_str()).copied());
         group.fallbacks = said.filter(|it| *it != place).collect();
     }
-    for (said, member) in settings.deployments.iter().zip(members) {
-        let mut group = empty(&said.model_name, settings);
-        group.members.push(member);
-        groups.push(group);
-    }
-    let aliases = &settings.router.aliases;
-    let mut listed: Vec<String> = groups[..named].iter().map(|it| it.name.clone()).collect();
-    listed.extend(aliases.iter().filter(|it| !it.is_hidden).map(|it| it.name.clone()));
-    let of_groups = groups[..named].iter().enumerate().map(|(at, it)| (it.name.clone(), at));
-    let of_aliases =
-        aliases.iter().filter_map(|it| Some((it.name.clone(), *places.get(it.group.as_str())?)));
-    let ids = settings.deployments.iter().enumerate();
-    let of_ids = ids.map(|(at, it)| (it.id.clone(), named + at));
-    let routes = Routes::new(of_groups.chain(of_aliases).chain(of_ids));
-    Grouped { groups, routes, listed }
 }
 
 fn empty(name: &str, settings: &Settings) -> Group {

@@ -64,6 +64,8 @@ pub struct Names {
     deployments: HashMap<DeploymentRef, DeploymentName>,
     keys: HashMap<KeyRef, KeyName>,
     file: Option<Arc<File>>,
+    /// Lines that are to be written together, if many come.
+    held: Option<Vec<u8>>,
 }
 
 impl Names {
@@ -144,9 +146,29 @@ impl Names {
         Ok(reference)
     }
 
+    /// From now on names are on disk only once [`Self::settle`] has returned: one write for many.
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// Writes what was held.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn settle(&mut self) -> io::Result<()> {
+        match self.held.take() {
+            Some(held) if !held.is_empty() => self.append(&held),
+            _ => Ok(()),
+        }
+    }
+
     fn write(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
+        if let Some(held) = &mut self.held {
+            held.append(&mut text);
+            return Ok(());
+        }
         self.append(&text)
     }
 

@@ -9,6 +9,7 @@ use super::{
     config::{self, OnClientDisconnect, OnFull, Settings},
     groups::{self, Grouped},
     names::{DeploymentName, KeyName, MASTER_KEY_NAME, Names},
+    passthrough, wildcards,
 };
 use crate::{
     bedrock::usage::Family,
@@ -28,7 +29,8 @@ impl Endpoints {
         &self.0
     }
 
-    fn of(&mut self, place: &config::Endpoint) -> Arc<Endpoint> {
+    /// The one for this place.
+    pub fn of(&mut self, place: &config::Endpoint) -> Arc<Endpoint> {
         let same = |it: &&Arc<Endpoint>| {
             it.tls == place.tls && it.host == place.host && it.port == place.port
         };
@@ -100,17 +102,25 @@ pub fn snapshot(
     lasting: &mut Lasting,
     names: &mut Names,
 ) -> io::Result<Snapshot> {
+    let entries = wildcards::entries(settings);
+    let meant = wildcards::meant(&entries, settings);
     let endpoints = &mut lasting.endpoints;
+    names.hold();
+    let served = entries.iter().chain(meant.iter().map(|meant| &meant.entry));
     let deployments: io::Result<Vec<_>> =
-        settings.deployments.iter().map(|it| deployment(it, settings, endpoints, names)).collect();
-    let deployments = deployments?;
-    let Grouped { groups, routes, listed } =
-        groups::group(settings, &deployments, &mut lasting.standings);
+        served.map(|it| deployment(it, settings, endpoints, names)).collect();
+    let mut deployments = deployments?;
+    let Grouped { mut groups, routes, listed } =
+        groups::group(settings, (&entries, &meant), &deployments, &mut lasting.standings);
+    let made = (&mut deployments, &mut groups);
+    let passthrough = passthrough::add(settings, lasting, names, made)?;
+    let routes = routes.with_passthrough(passthrough);
     let key = match &settings.master_key {
         Some(_) => names
             .add_key(&KeyName { api_key: MASTER_KEY_NAME.into(), alias: MASTER_KEY_NAME.into() })?,
         None => KeyRef::default(),
     };
+    names.settle()?;
     let router = &settings.router;
     Ok(Snapshot {
         generation: next_generation(),
@@ -118,11 +128,13 @@ pub fn snapshot(
         routes,
         groups,
         deployments,
+        listed: settings.deployments.len(),
         request_timeout: Duration::from_millis(router.request_timeout_ms),
         fallbacks_max: router.fallbacks_max,
         first_frame_failover: router.first_frame_failover,
         pages: admin::pages(&listed),
         content_bytes_max: settings.max_request_bytes,
+        bounds: settings.bounds,
         key,
         drains_abandoned: settings.accounting.on_client_disconnect == OnClientDisconnect::Drain,
         refuses_unaccounted: settings.accounting.on_full == OnFull::Refuse,

@@ -15,7 +15,10 @@ use std::{
 
 use crate::{
     boundary::{notice::Event, orders::Orders},
-    data_plane::{connection, worker::Worker},
+    data_plane::{
+        connection,
+        worker::{Room, Worker},
+    },
     limits::{ACCEPT_LAST_ROUNDS_MAX, ACCEPT_PAUSE_MS, ACCEPTS_AT_ONCE_MAX},
     net::{
         runtime::{self, Contained, sleep},
@@ -70,11 +73,16 @@ fn take_waiting(listener: &Listener, worker: &Rc<Worker>) -> bool {
     for _ in 0..ACCEPTS_AT_ONCE_MAX {
         match listener.take() {
             Ok(Some((socket, peer))) => {
+                let is_let_in = match worker.room() {
+                    Room::ForOne => true,
+                    Room::ToRefuse => false,
+                    Room::None => continue, // and the socket is closed
+                };
                 let alive = Alive::new(worker);
                 runtime::spawn(async move {
                     let worker = &alive.0;
                     let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, peer.ip(), worker.clone()));
+                        Box::pin(connection::serve(socket, (peer.ip(), is_let_in), worker.clone()));
                     if !Contained(connection).await {
                         worker.counters.panics.add(1);
                         worker.notices.tell(None, Event::Panicked);

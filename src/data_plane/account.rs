@@ -186,8 +186,10 @@ impl Account {
         }
         let (charge, is_long, assumes_5m) =
             match rate.map(|rate| price::price(&reading.usage, rate)) {
-                // AWS bills no error.
-                _ if entry.status >= 400 => (Charge::Known(PicoUsd(0)), false, false),
+                // AWS bills no error, and takes nothing for some operations.
+                _ if entry.status >= 400 || entry.action.is_some_and(Action::is_free) => {
+                    (Charge::Known(PicoUsd(0)), false, false)
+                }
                 None => (Charge::Unknown(UnknownCost::NoRate), false, false),
                 Some(cost @ Cost::Known(bill)) => (cost.into(), bill.is_long, bill.assumes_5m),
                 Some(Cost::Unknown(_)) if reading.usage.is_silent() => {

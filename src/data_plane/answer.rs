@@ -307,7 +307,7 @@ fn accept(
         family: context.deployment.family,
         content_type: head.fields.get("content-type"),
         is_encoded: head.fields.get("content-encoding").is_some_and(|coding| coding != b"identity"),
-        is_success: head.status == 200,
+        is_success: (200..300).contains(&head.status),
         fields: FieldUsage::of(head.fields.iter()),
     });
     emit::status_line(out, head.status, head.reason);

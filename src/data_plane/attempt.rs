@@ -8,13 +8,14 @@ use std::{
 };
 
 use crate::{
-    bedrock::operation::Action,
+    bedrock::operation::{Action, ModelPlace},
     boundary::snapshot::Snapshot,
     data_plane::{
         answer::{self, Answer, HeadContext, NoAnswer, Sinks, Tried},
         connection::Client,
         dispatch::{self, Attempt},
         intake::Intake,
+        place::Place,
         scratch::Scratch,
         turn::Turn,
         upstream::{ConnectError, Upstream},
@@ -39,6 +40,8 @@ pub struct Operation<'a> {
     pub content_sha256: [u8; 32],
     /// When the whole of it, all attempts and the last byte of the answer included, must be over.
     pub deadline: Instant,
+    /// Its place on the core.
+    pub place: &'a Place<'a>,
 }
 
 /// What came of one attempt.
@@ -98,6 +101,9 @@ pub async fn attempt(
     let endpoint = &turn.deployment().endpoint;
     let patience = Patience::new(turn, intake, operation.action).head;
     let deadline = operation.deadline.min(turn.began() + patience);
+    // What changes something at AWS is not done twice without its client's knowing.
+    let is_repeatable = operation.action.model_place() == ModelPlace::Path
+        || scratch.forwarded.method().is_idempotent();
     let mut pooled = worker.pool.take(endpoint.index, turn.began(), &worker.spares);
     loop {
         let mut connected_us = 0;
@@ -138,7 +144,7 @@ pub async fn attempt(
         let sent = (turn, tried, deadline);
         match ask(client, worker, scratch, (intake, operation), sent, &mut upstream).await {
             Asked::Abandoned => return Attempted::Abandoned,
-            Asked::Failed(NoAnswer::Nothing(_)) if upstream.is_reused => {
+            Asked::Failed(NoAnswer::Nothing(_)) if upstream.is_reused && is_repeatable => {
                 upstream.retire(&worker.spares);
             }
             Asked::Failed(no_answer) => {

@@ -1,7 +1,8 @@
 //! The head that goes to AWS: built from a deployment, signed, never spliced from the client's.
 //!
 //! ```text
-//!   POST /model/ID/ACTION HTTP/1.1     the deployment's prepared path, and the client's query
+//!   POST /model/ID/ACTION HTTP/1.1     the deployment's prepared path, or one made of the request's parts;
+//!                                      the client's method and query
 //!   host · user-agent                  ours
 //!   content-type · x-amzn-bedrock-* …  the client's, from the allow-list
 //!   content-length                     the content is whole by now, however it came
@@ -9,8 +10,8 @@
 //! ```
 
 use crate::{
-    bedrock::operation::Action,
-    boundary::snapshot::{Credential, Deployment},
+    bedrock::operation::{Action, Method},
+    boundary::snapshot::{Credential, Deployment, PreparedPath},
     data_plane::intake::Forwarded,
     limits::SIGNED_FIELDS_MAX,
     units::UnixSeconds,
@@ -32,6 +33,8 @@ pub struct SigningKeys {
     keys: Vec<Option<([u8; 8], SigningKey)>>,
     /// The canonical query, when there is one.
     query: Vec<u8>,
+    /// The path, where none is prepared.
+    path: PreparedPath,
 }
 
 impl SigningKeys {
@@ -83,8 +86,13 @@ pub struct Attempt<'a> {
 pub fn write_head(attempt: &Attempt<'_>, keys: &mut SigningKeys, out: &mut Vec<u8>) {
     let deployment = attempt.deployment;
     let query = attempt.forwarded.query();
-    out.extend_from_slice(b"POST ");
-    out.extend_from_slice(&deployment.path(attempt.action).wire);
+    let mut room = std::mem::take(&mut keys.path);
+    let forwarded = attempt.forwarded;
+    let parts = (forwarded.star(), forwarded.path());
+    let path = deployment.path(attempt.action, parts, &mut room);
+    out.extend_from_slice(forwarded.method().text().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(&path.wire);
     if !query.is_empty() {
         out.push(b'?');
         out.extend_from_slice(query);
@@ -95,7 +103,10 @@ pub fn write_head(attempt: &Attempt<'_>, keys: &mut SigningKeys, out: &mut Vec<u
     for (name, value, _) in attempt.forwarded.iter() {
         emit::field(out, name, value);
     }
-    emit::number_field(out, "content-length", attempt.content_length);
+    // A request without content needs no length if its method expects none (RFC 9110 §8.6).
+    if attempt.content_length > 0 || !matches!(forwarded.method(), Method::Get | Method::Delete) {
+        emit::number_field(out, "content-length", attempt.content_length);
+    }
     match &deployment.credential {
         Credential::ApiKey(key) => {
             out.extend_from_slice(b"authorization: Bearer ");
@@ -115,10 +126,12 @@ pub fn write_head(attempt: &Attempt<'_>, keys: &mut SigningKeys, out: &mut Vec<u
             let secret = secret_access_key.expose();
             let key =
                 keys.get(attempt.generation, attempt.index, &date, secret, &deployment.region);
-            sign(attempt, access_key_id, token, &date, &canonical_query, key, out);
+            let canonical = (path.canonical.as_slice(), canonical_query.as_slice());
+            sign(attempt, access_key_id, token, &date, canonical, key, out);
             keys.query = canonical_query;
         }
     }
+    keys.path = room;
     out.extend_from_slice(b"\r\n");
 }
 
@@ -127,7 +140,7 @@ fn sign(
     access_key_id: &str,
     token: Option<&str>,
     date: &AmzDate,
-    canonical_query: &[u8],
+    (canonical_path, canonical_query): (&[u8], &[u8]),
     key: &SigningKey,
     out: &mut Vec<u8>,
 ) {
@@ -149,8 +162,8 @@ fn sign(
     // Stable: values of one name stay in the order in which they are sent.
     insertion_sort(&mut fields[..count]);
     let signable = Signable {
-        method: "POST",
-        canonical_path: &deployment.path(attempt.action).canonical,
+        method: attempt.forwarded.method().text(),
+        canonical_path,
         canonical_query,
         fields: &fields[..count],
         content_sha256: attempt.content_sha256,

@@ -20,7 +20,8 @@ use crate::{
         attempt::Operation,
         connection::Client,
         errand,
-        intake::{CallId, Intake, Purpose},
+        intake::{CallId, Intake, Purpose, Route, group_in_content},
+        place::Place,
         reply::{self, Frame},
         request::{Early, discard_content, read_content, read_head},
         scratch::Scratch,
@@ -48,25 +49,20 @@ pub enum After {
 
 /// Serves one request, whose first bytes are there, and closes its account.
 pub async fn exchange(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
-    worker.counters.in_flight.add(1);
-    let _ends = InFlight(worker);
-    let after = serve(client, worker, scratch).await;
+    let place = Place::new(worker);
+    let after = serve(client, worker, scratch, &place).await;
     scratch.account.close();
     after
 }
 
-/// However an exchange ends, it is counted as ended.
-struct InFlight<'w>(&'w Worker);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.counters.in_flight.sub(1);
-    }
-}
-
-async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
+async fn serve(
+    client: &Client<'_>,
+    worker: &Worker,
+    scratch: &mut Scratch,
+    place: &Place<'_>,
+) -> After {
     let snapshot = worker.snapshot();
-    let intake = match read_head(client, worker, &snapshot, scratch).await {
+    let mut intake = match read_head(client, worker, &snapshot, scratch).await {
         Ok(intake) => intake,
         Err(Early::Gone) => return After::Gone,
         Err(Early::Fault(fault)) => return refuse_head(client, worker, scratch, fault).await,
@@ -76,6 +72,7 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
     let asker = Asker { call_id, key, address: Some(client.address), core: worker.number };
     scratch.account.open(worker.ledger.as_ref(), intake.birth, &asker);
     worker.counters.requests.add(1);
+    intake.keeps_alive &= client.counts_one_more(snapshot.bounds.requests_per_connection_max);
     match &intake.purpose {
         Err(fault) => refuse(client, worker, scratch, &intake, *fault).await,
         Ok(Purpose::Page(page)) => {
@@ -91,11 +88,15 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
         }
         Ok(Purpose::Admin(page)) => {
             scratch.account.is_page();
-            errand::exchange(client, worker, &snapshot, scratch, &intake, *page).await
+            errand::exchange(client, worker, &snapshot, scratch, (&intake, place), *page).await
         }
-        Ok(Purpose::Operation { group, action }) => {
+        Ok(Purpose::Operation { route, action }) => {
             scratch.account.asked(*action);
-            let hash = match read_content(client, worker, &snapshot, &intake, scratch).await {
+            if place.operate(&snapshot.bounds).is_err() {
+                return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
+            }
+            let sender = (client, place);
+            let hash = match read_content(sender, worker, &snapshot, &intake, scratch).await {
                 Ok(hash) => hash,
                 Err(Early::Gone) => {
                     scratch.account.ends(Outcome::Incomplete);
@@ -106,20 +107,32 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
                 }
             };
             scratch.account.received(scratch.content.len());
+            let group = match route {
+                Route::Group(group) => Ok(*group),
+                Route::Content(member) => group_in_content(&snapshot, member, &scratch.content),
+            };
+            let group = match group {
+                Ok(group) => group,
+                Err(fault) => {
+                    let keeps_alive = may_continue(worker, &intake);
+                    return answer_fault(client, scratch, &intake, fault, keeps_alive).await;
+                }
+            };
             let operation = Operation {
                 snapshot: &snapshot,
-                group: *group,
+                group,
                 action: *action,
                 content_sha256: hash,
                 deadline: clock::now() + snapshot.request_timeout,
+                place,
             };
             operate(client, worker, scratch, &intake, &operation).await
         }
     }
 }
 
-/// Answers what is no request, as far as it came.
-async fn refuse_head(
+/// Answers what is no request, as far as it came, or one that nobody will read.
+pub(super) async fn refuse_head(
     client: &Client<'_>,
     worker: &Worker,
     scratch: &mut Scratch,

@@ -7,12 +7,12 @@
 use crate::{
     bedrock::{
         fault::Fault,
-        operation::{self, Action, AdminPage, Page, Target},
+        operation::{self, Action, AdminPage, Asked, Method, ModelPlace, Page, Target},
     },
     boundary::snapshot::Snapshot,
     data_plane::wishes::Wishes,
     limits::{ERRAND_CONTENT_BYTES_MAX, SIGNED_FIELDS_MAX},
-    policy::auth::Denial,
+    policy::{auth::Denial, route::NotPassed},
     units::{RequestId, UnixMicros},
     wire::{
         http1::{
@@ -20,7 +20,7 @@ use crate::{
             framing::{self, Expectation, Framing, FramingError},
             head::{Fields, HeadError, RequestHead, Version},
         },
-        percent,
+        json, percent,
     },
 };
 
@@ -72,8 +72,8 @@ impl Birth {
 pub enum Purpose {
     /// To be signed and sent to one of the group's deployments.
     Operation {
-        /// Whose deployments may serve it: its place in the snapshot.
-        group: usize,
+        /// Whose deployments may serve it.
+        route: Route,
         /// Which of Bedrock's actions.
         action: Action,
     },
@@ -81,6 +81,15 @@ pub enum Purpose {
     Page(Page),
     /// To be answered by the control plane; the target's query is in [`Forwarded`].
     Admin(AdminPage),
+}
+
+/// Which group an operation is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Route {
+    /// This one: its place in the snapshot.
+    Group(usize),
+    /// That of the model which this member of the content names.
+    Content(&'static str),
 }
 
 impl Intake {
@@ -135,11 +144,17 @@ impl CallId {
     }
 }
 
-/// The client's fields that go to AWS, lower-case names, in the order they came.
+/// What of the client's head goes to AWS: method, parts of the target, and fields, lower-case names, in the
+/// order they came.
 #[derive(Default)]
 pub struct Forwarded {
     bytes: Vec<u8>,
     fields: Vec<ForwardedField>,
+    method: Method,
+    /// What of the model's name a pattern's `*` stands for.
+    star: Vec<u8>,
+    /// Of an operation without a model in it, as it goes upstream.
+    path: Vec<u8>,
     /// The target's query, raw.
     query: Vec<u8>,
 }
@@ -155,6 +170,9 @@ impl Forwarded {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.fields.clear();
+        self.method = Method::default();
+        self.star.clear();
+        self.path.clear();
         self.query.clear();
     }
 
@@ -168,6 +186,24 @@ impl Forwarded {
             start = field.value_end;
             (name, value, field.is_signed)
         })
+    }
+
+    /// How it is asked.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// What of the model's name a pattern's `*` stands for; empty without a pattern.
+    #[must_use]
+    pub fn star(&self) -> &[u8] {
+        &self.star
+    }
+
+    /// The path below the deployment's own; empty for an action on a model.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        &self.path
     }
 
     /// The target's query, raw, without its question mark.
@@ -214,7 +250,8 @@ fn goes_to_aws(name: &str) -> Option<bool> {
         "amz-sdk-invocation-id",
         "amz-sdk-request",
     ];
-    if name.eq_ignore_ascii_case("content-type")
+    // An agent's caller may be another AWS resource, which AWS wants to know of.
+    if ["content-type", "x-amz-source-arn"].iter().any(|signed| name.eq_ignore_ascii_case(signed))
         || name
             .get(..SIGNED_PREFIX.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(SIGNED_PREFIX))
@@ -313,16 +350,83 @@ fn purpose(
             name.clear();
             percent::decode(encoded_name.as_bytes(), name)
                 .map_err(|_| Fault::BadRequest("The target's percent-encoding is broken."))?;
-            let group = snapshot.routes.find(name).ok_or(Fault::UnknownModel)?;
-            if matches!(framing, Framing::Length(length) if *length > snapshot.content_bytes_max) {
-                return Err(Fault::ContentTooLarge);
-            }
+            let found = snapshot.routes.find(name).ok_or(Fault::UnknownModel)?;
             forwarded.clear();
-            forwarded.query.extend_from_slice(query.as_bytes());
-            forwarded.take(head.fields)?;
-            Ok(Purpose::Operation { group, action })
+            forwarded.star.extend_from_slice(&name[found.star]);
+            let route = Route::Group(found.group);
+            operation((head, framing, query), (route, action), snapshot, forwarded)
+        }
+        Target::Bedrock { path, query } => {
+            forwarded.clear();
+            let (route, action) = off_model(head.method, path, snapshot, forwarded)?;
+            operation::write_upstream(path, &mut forwarded.path)
+                .map_err(|bad| Fault::BadRequest(bad.0))?;
+            operation((head, framing, query), (route, action), snapshot, forwarded)
         }
     }
+}
+
+/// Takes what goes upstream beside the path.
+fn operation(
+    (head, framing, query): (&RequestHead<'_, '_>, &Framing, &str),
+    (route, action): (Route, Action),
+    snapshot: &Snapshot,
+    forwarded: &mut Forwarded,
+) -> Result<Purpose, Fault> {
+    if matches!(framing, Framing::Length(length) if *length > snapshot.content_bytes_max) {
+        return Err(Fault::ContentTooLarge);
+    }
+    forwarded.query.extend_from_slice(query.as_bytes());
+    forwarded.take(head.fields)?;
+    Ok(Purpose::Operation { route, action })
+}
+
+/// What is asked below `/bedrock` that is no action on a model, and for whom.
+fn off_model(
+    method: &str,
+    path: &str,
+    snapshot: &Snapshot,
+    forwarded: &mut Forwarded,
+) -> Result<(Route, Action), Fault> {
+    let routes = &snapshot.routes;
+    let action = match operation::find(method, path) {
+        Asked::Action(Action::InvokeModelWithBidirectionalStream) => {
+            return Err(Fault::BidirectionalStream);
+        }
+        Asked::Action(action) => action,
+        Asked::Methods(allow) => return Err(Fault::MethodNotAllowed { allow }),
+        Asked::Nothing if routes.takes_unlisted_paths() => Action::Unlisted,
+        Asked::Nothing => return Err(Fault::UnknownTarget),
+    };
+    forwarded.method = Method::parse(method)
+        .ok_or(Fault::MethodNotAllowed { allow: "GET, PUT, POST, PATCH, DELETE" })?;
+    if let ModelPlace::Content(member) = action.model_place() {
+        return Ok((Route::Content(member), action));
+    }
+    let group = routes.pass(action).map_err(|not_passed| match not_passed {
+        NotPassed::NotConfigured => Fault::NoPassthrough,
+        NotPassed::NotAllowed => Fault::OperationRefused,
+    })?;
+    Ok((Route::Group(group), action))
+}
+
+/// The group of the model that `content` names in its outermost object's `member`. The content goes to AWS as
+/// it is, so the name must be the one that AWS knows.
+///
+/// # Errors
+/// The fault.
+pub fn group_in_content(snapshot: &Snapshot, member: &str, content: &[u8]) -> Result<usize, Fault> {
+    let named = json::top_level_string(content, member).ok_or(Fault::BadRequest(
+        "The content is no JSON object with a model's id (`model`, `modelId`) of its own.",
+    ))?;
+    let routes = &snapshot.routes;
+    routes.find_id(&named).ok_or(if routes.has_name(&named) {
+        Fault::BadRequest(
+            "This operation's content goes to AWS unchanged: name the model by AWS's own id in it.",
+        )
+    } else {
+        Fault::UnknownModel
+    })
 }
 
 fn only_get(method: &str) -> Result<(), Fault> {

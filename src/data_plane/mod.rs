@@ -16,6 +16,7 @@ pub mod hold;
 pub mod inbox;
 pub mod intake;
 pub mod outflow;
+pub mod place;
 pub mod pool;
 pub mod relay;
 pub mod reply;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   event stream   frames → checksums → events → usage      a broken frame breaks the message
+//!   SSE            lines → usage                        OpenAI's; nothing in them can break the message
 //!   JSON           a few numbers of it  → usage             never held, read up to a bound
 //! ```
 //!
@@ -14,9 +15,9 @@
 use crate::{
     bedrock::{
         fault::ErrorName,
-        operation::Action,
+        operation::{Action, ModelPlace},
         price::Rate,
-        usage::{BodyUsage, Counts, Family, FieldUsage, StreamUsage, Usage},
+        usage::{BodyUsage, Counts, Family, FieldUsage, SseUsage, StreamUsage, Usage},
     },
     limits::{CUT_FRAME_BYTES_MAX, USAGE_CONFIRM_BYTES_MAX, USAGE_SCAN_BYTES_MAX},
     wire::eventstream::{
@@ -28,6 +29,8 @@ use crate::{
 
 /// The content type of a stream of frames.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// The content type of server-sent events.
+const SSE: &str = "text/event-stream";
 /// And of everything else whose usage can be read.
 const JSON: &str = "application/json";
 
@@ -49,6 +52,10 @@ pub struct Tap {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one in each scratch; a box would be an allocation per request"
+)]
 enum Reader {
     #[default]
     Nothing,
@@ -56,6 +63,7 @@ enum Reader {
         cutter: Cutter,
         usage: StreamUsage,
     },
+    Lines(SseUsage),
     Body {
         usage: BodyUsage,
         /// Bytes that may still be looked at.
@@ -115,7 +123,12 @@ impl Tap {
         self.reader = if is(EVENT_STREAM) && !opening.is_encoded {
             let mut usage = StreamUsage::new(opening.family);
             usage.on_fields(opening.fields.counts());
+            if opening.action.model_place() == ModelPlace::Nowhere {
+                usage.is_of_service();
+            }
             Reader::Stream { cutter: Cutter::new(), usage }
+        } else if is(SSE) && !opening.is_encoded {
+            Reader::Lines(SseUsage::new(opening.fields.counts()))
         } else if is(JSON) && opening.is_success && !opening.is_encoded {
             let counts = opening.fields.counts();
             // What is only to be confirmed is worth less time than what is to be found.
@@ -142,6 +155,10 @@ impl Tap {
     pub fn look(&mut self, content: &[u8]) -> Result<(), (usize, &'static str)> {
         match &mut self.reader {
             Reader::Nothing => Ok(()),
+            Reader::Lines(usage) => {
+                usage.feed(content);
+                Ok(())
+            }
             Reader::Body { usage, left } => {
                 let seen = content.len().min(*left);
                 usage.feed(&content[..seen]);
@@ -207,7 +224,7 @@ impl Tap {
     pub fn may_end(&self) -> bool {
         match &self.reader {
             Reader::Stream { cutter, .. } => cutter.is_between_frames(),
-            Reader::Nothing | Reader::Body { .. } => true,
+            Reader::Nothing | Reader::Lines(_) | Reader::Body { .. } => true,
         }
     }
 
@@ -215,6 +232,9 @@ impl Tap {
     /// difference: how much of the input was cached, and under which service tier.
     #[must_use]
     pub fn fields_tell_all(&self, rate: &Rate) -> bool {
+        if matches!(self.reader, Reader::Lines(_)) {
+            return false;
+        }
         let counts = self.fields.counts();
         let is_cache_told = counts.cache_read.is_some() && counts.cache_write.is_some();
         let has_cache =
@@ -226,7 +246,7 @@ impl Tap {
     #[must_use]
     pub fn usage_by_fields(&self) -> Usage {
         match &self.reader {
-            Reader::Stream { .. } => Usage::default(),
+            Reader::Stream { .. } | Reader::Lines(_) => Usage::default(),
             Reader::Nothing | Reader::Body { .. } => {
                 Counts::settle(self.fields.counts(), Counts::default())
             }
@@ -239,6 +259,7 @@ impl Tap {
         let nothing = Reading { exception: self.exception, ..Reading::default() };
         match &self.reader {
             Reader::Nothing => Reading { usage: self.usage_by_fields(), ..nothing },
+            Reader::Lines(usage) => Reading { usage: usage.settle(), is_stream: true, ..nothing },
             Reader::Body { usage, .. } => Reading { usage: usage.settle(&self.fields), ..nothing },
             Reader::Stream { usage, .. } => Reading {
                 usage: usage.settle(),

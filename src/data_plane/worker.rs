@@ -28,10 +28,11 @@ use crate::{
         accept::{Alive, accept},
         dispatch::SigningKeys,
         intake::Birth,
+        place::Load,
         pool::Pool,
         scratch::Spares,
     },
-    limits::{GIVING_UP_MS_MAX, TICK_MS},
+    limits::{CONNECTIONS_REFUSED_MAX, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
         runtime::{self, Driver, sleep},
@@ -103,6 +104,8 @@ pub struct Worker {
     /// To the control plane.
     pub errands: Errands,
     random: RefCell<fastrand::Rng>,
+    /// What is under way.
+    pub load: Load,
     ending: Cell<Ending>,
     connections: RefCell<Slab<Waker>>,
     /// Those who accept, to be woken when a drain begins.
@@ -154,6 +157,7 @@ impl Worker {
             notices,
             errands,
             random: RefCell::new(fastrand::Rng::new()),
+            load: Load::default(),
             ending: Cell::new(Ending::Not),
             connections: RefCell::default(),
             acceptors: RefCell::default(),
@@ -222,6 +226,19 @@ impl Worker {
         self.connections.borrow_mut().remove(ticket);
     }
 
+    /// Whether another connection may come.
+    pub fn room(&self) -> Room {
+        // Those that were accepted this instant are not among those noted.
+        let open = self.alive.get().saturating_sub(self.acceptors.borrow().len()) as u64;
+        let max = self.snapshot.borrow().bounds.connections_max;
+        if open < max {
+            return Room::ForOne;
+        }
+        self.counters.connections_refused.add(1);
+        // Those that are told so are open for a moment, too.
+        if open < max + CONNECTIONS_REFUSED_MAX { Room::ToRefuse } else { Room::None }
+    }
+
     /// No connection, not even one that was accepted this instant; and nobody who accepts.
     fn is_idle(&self) -> bool {
         self.alive.get() == 0
@@ -279,6 +296,16 @@ impl Worker {
             *self.tls.borrow_mut() = (tls, newest.clone());
         }
     }
+}
+
+/// What can be done with another connection.
+pub enum Room {
+    /// It is served.
+    ForOne,
+    /// It can be told that there is none.
+    ToRefuse,
+    /// It is closed.
+    None,
 }
 
 /// Runs a core until it is drained.

@@ -18,6 +18,7 @@ mod amz_date;
 mod answer;
 mod arguments;
 mod aws_error;
+mod beyond;
 mod certificate;
 mod clock;
 mod content;

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Answers, Payload};
 use super::aws_error::AwsError;
+use super::beyond;
 use super::content::{Account, Content, OnRequest, Pace, Wait};
 use super::directive::{Directives, Framing, Place};
 use super::peer;
@@ -90,10 +91,16 @@ pub async fn serve(
         open_account(&desk.shared, connection, &head, &received, &verdict, target.as_ref());
     let decided = verdict.and(asked).and_then(|asked| {
         let unknown = || AwsError::coral(404, "UnknownOperationException", "");
-        let (operation, id) =
-            target.filter(|_| head.method == http::Method::POST).ok_or_else(unknown)?;
         let content = (received.bytes, received.sha256.as_str());
-        let answer = desk.answers.answer(operation, &id, content, &asked);
+        let answer = match target.filter(|_| head.method == http::Method::POST) {
+            Some((operation, id)) => desk.answers.answer(operation, &id, content, &asked),
+            None => {
+                let path = head.uri.path().strip_prefix(&desk.shared.base_path);
+                let method = head.method.as_str();
+                let answer = path.and_then(|path| beyond::answer(method, path, &head.headers));
+                Ok(answer.ok_or_else(unknown)?)
+            }
+        };
         Ok((asked, answer))
     });
     let (asked, answer) = match decided {
@@ -210,7 +217,7 @@ fn open_account(
             content_sha256: received.sha256.clone(),
             content_length: received.bytes,
             verdict,
-            anomalies: peer::anomalies(&head.headers),
+            anomalies: peer::anomalies(&head.method, &head.headers),
             status: 0,
             frames_sent: 0,
             answered: Answered::Pending,

@@ -309,6 +309,11 @@ pub fn python(package: &Package) -> Option<PathBuf> {
     }
 }
 
+/// A python with today's boto3.
+pub fn current_python() -> Option<PathBuf> {
+    python(&CURRENT.package)
+}
+
 fn has(package: &Package, venv: &Path) -> bool {
     Command::new(venv.join("bin/python"))
         .args(["-c", &format!("import {}", package.module)])

@@ -3,6 +3,7 @@
 //! - [`tidy`]: the house rules that no compiler checks: layers, file lengths, who may name what.
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
+//! - [`client_operations`]: the same boto3, asking for guardrails, agents, knowledge bases, lists.
 //! - Requests from client to upstream and answers back, each test under io_uring and under epoll:
 //!   - [`content`]: the same bytes out as in, of every size, in every framing.
 //!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
@@ -11,7 +12,9 @@
 //!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
+//!   - [`operations`]: what is no action on a model: where each goes, with which credential, at what cost.
 //!   - [`failover`]: attempts: elsewhere, again, or not at all; time-outs, limits, fallbacks.
+//!   - [`bounds`]: what a core takes on at once, and what becomes of more.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
@@ -42,6 +45,10 @@ mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
 #[cfg(feature = "stand-in")]
+mod bounds;
+#[cfg(feature = "stand-in")]
+mod client_operations;
+#[cfg(feature = "stand-in")]
 mod clients;
 #[cfg(feature = "stand-in")]
 mod content;
@@ -69,6 +76,8 @@ mod ledger;
 mod licences;
 #[cfg(feature = "stand-in")]
 mod metrics_format;
+#[cfg(feature = "stand-in")]
+mod operations;
 #[cfg(feature = "stand-in")]
 mod pages;
 #[cfg(feature = "stand-in")]

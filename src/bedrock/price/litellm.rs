@@ -81,6 +81,11 @@ impl PriceMap {
         self.0.get(key).copied()
     }
 
+    /// The models and profiles among the entries, by their ids.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|key| !key.contains('/'))
+    }
+
     /// How many entries have a price.
     #[must_use]
     pub fn len(&self) -> usize {

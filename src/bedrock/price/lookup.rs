@@ -141,6 +141,16 @@ impl fmt::Display for NoRate {
     }
 }
 
+/// The ids of all models and profiles that have a price by themselves, each once.
+#[must_use]
+pub fn priced_ids(map: Option<&PriceMap>) -> Vec<&str> {
+    let mut ids: Vec<&str> = table::ids().collect();
+    ids.extend(map.into_iter().flat_map(|map| map.ids()));
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 /// The price that applies.
 ///
 /// # Errors

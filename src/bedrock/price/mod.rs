@@ -35,7 +35,7 @@ pub use explain::{Explanation, Row, explain};
 #[doc(hidden)]
 pub use litellm::fuzz_litellm;
 pub use litellm::{MapError, PriceMap};
-pub use lookup::{NoRate, Overrides, Priced, Question, Rule, lookup};
+pub use lookup::{NoRate, Overrides, Priced, Question, Rule, lookup, priced_ids};
 pub use rate::{Bracket, Name, Part, Piece, Rate, TokenRates};
 
 use super::usage::{ServiceTier, Usage};

@@ -29,6 +29,11 @@ pub(super) fn find(key: &str) -> Option<Rate> {
     None
 }
 
+/// The models and profiles that have a price, by their ids, in order.
+pub(super) fn ids() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter_map(|line| line.split('\t').next()).filter(|key| !key.contains('/'))
+}
+
 /// `mode`, a tab, `name=price` with spaces between.
 fn parse(line: &str) -> Option<Rate> {
     let (_mode, fields) = line.split_once('\t')?;

@@ -20,6 +20,9 @@ impl BodyUsage {
         let paths = match action {
             Action::Converse | Action::ConverseStream => shape::converse(),
             Action::Invoke | Action::InvokeWithResponseStream => shape::invoke(family),
+            Action::ChatCompletions | Action::Responses => shape::openai(),
+            Action::Rerank => shape::invoke(Family::Rerank),
+            _ => shape::nothing(),
         };
         Self { scanner: Scanner::new(paths) }
     }

@@ -5,7 +5,9 @@
 //!                         body, per family ─────────────────── told ──┤
 //! …WithResponseStream     amazon-bedrock-invocationMetrics ─── billed ┼─▶ settle ─▶ Usage
 //!                         message_start, usage, … ──────────── told ──┤
-//! Converse, ConverseStream  usage ──────────────────────────── told ──┘
+//! Converse, ConverseStream  usage ──────────────────────────── told ──┤
+//! OpenAI's operations     usage, in the last event of a stream  told ──┤
+//! agents                  usage of each trace, summed ──────── told ──┘
 //! ```
 //!
 //! # The rule
@@ -28,6 +30,7 @@ mod fields;
 #[doc(hidden)]
 pub mod properties;
 mod shape;
+mod sse;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,7 @@ pub use body::BodyUsage;
 pub use counts::Counts;
 pub use family::Family;
 pub use fields::FieldUsage;
+pub use sse::SseUsage;
 pub use stream::StreamUsage;
 
 use crate::units::Tokens;

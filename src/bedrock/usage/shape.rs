@@ -74,7 +74,10 @@ const MESSAGE: Step = Key("message");
 const METADATA: Step = Key("metadata");
 const METRICS: Step = Key("amazon-bedrock-invocationMetrics");
 const CREATION: Step = Key("cache_creation");
-const BILLED_UNITS: [Step; 3] = [Key("response"), Key("meta"), Key("billed_units")];
+const TRACE: Step = Key("trace");
+const MADE: Step = Key("modelInvocationOutput");
+const RESPONSE: Step = Key("response");
+const BILLED_UNITS: [Step; 3] = [RESPONSE, Key("meta"), Key("billed_units")];
 const SHORT: Step = Key("ephemeral_5m_input_tokens");
 const LONG: Step = Key("ephemeral_1h_input_tokens");
 
@@ -163,6 +166,56 @@ const NOVA: Paths = Paths::new(&[NOVA_INPUT, NOVA_OUTPUT, NOVA_READ, NOVA_WRITE,
 const TITAN: Paths = Paths::new(&[TITAN_INPUT, TITAN_OUTPUT]);
 const LLAMA: Paths = Paths::new(&[LLAMA_INPUT, LLAMA_OUTPUT, OPENAI_INPUT, OPENAI_OUTPUT]);
 const OPENAI: Paths = Paths::new(&[OPENAI_INPUT, OPENAI_OUTPUT, OPENAI_READ, OPENAI_TIER]);
+const OPENAI_API: Paths = Paths::new(&[
+    OPENAI_INPUT,
+    OPENAI_OUTPUT,
+    OPENAI_READ,
+    OPENAI_TIER,
+    // The Responses API's names; in a stream they are in the last event's `response`.
+    told(Count::InputWithCached, &[USAGE, Key("input_tokens")]),
+    CLAUDE_OUTPUT,
+    told(Count::CacheRead, &[USAGE, Key("input_tokens_details"), Key("cached_tokens")]),
+    told(Count::InputWithCached, &[RESPONSE, USAGE, Key("input_tokens")]),
+    told(Count::Output, &[RESPONSE, USAGE, Key("output_tokens")]),
+    told(Count::CacheRead, &[RESPONSE, USAGE, Key("input_tokens_details"), Key("cached_tokens")]),
+    tier(&[RESPONSE, Key("service_tier")]),
+]);
+/// One trace is of one step.
+const AGENT: Paths = Paths::new(&[
+    told(
+        Count::Input,
+        &[TRACE, Key("preProcessingTrace"), MADE, METADATA, USAGE, Key("inputTokens")],
+    ),
+    told(
+        Count::Output,
+        &[TRACE, Key("preProcessingTrace"), MADE, METADATA, USAGE, Key("outputTokens")],
+    ),
+    told(
+        Count::Input,
+        &[TRACE, Key("routingClassifierTrace"), MADE, METADATA, USAGE, Key("inputTokens")],
+    ),
+    told(
+        Count::Output,
+        &[TRACE, Key("routingClassifierTrace"), MADE, METADATA, USAGE, Key("outputTokens")],
+    ),
+    told(
+        Count::Input,
+        &[TRACE, Key("orchestrationTrace"), MADE, METADATA, USAGE, Key("inputTokens")],
+    ),
+    told(
+        Count::Output,
+        &[TRACE, Key("orchestrationTrace"), MADE, METADATA, USAGE, Key("outputTokens")],
+    ),
+    told(
+        Count::Input,
+        &[TRACE, Key("postProcessingTrace"), MADE, METADATA, USAGE, Key("inputTokens")],
+    ),
+    told(
+        Count::Output,
+        &[TRACE, Key("postProcessingTrace"), MADE, METADATA, USAGE, Key("outputTokens")],
+    ),
+]);
+const NOTHING: Paths = Paths::new(&[]);
 const RERANK: Paths = Paths::new(&[counted(Count::Results, &[Key("results"), Each])]);
 const IMAGE: Paths = Paths::new(&[
     counted(Count::Images, &[Key("images"), Each]),
@@ -221,6 +274,21 @@ const STREAM: Paths = Paths::new(&[
 /// Converse's answer, and the `metadata` event of its stream.
 pub(super) fn converse() -> Paths {
     CONVERSE
+}
+
+/// OpenAI's answers: of chat completions and of responses.
+pub(super) fn openai() -> Paths {
+    OPENAI_API
+}
+
+/// A `trace` event of an agent's stream: what its model used in one step.
+pub(super) fn agent() -> Paths {
+    AGENT
+}
+
+/// An answer that tells nothing of what was used.
+pub(super) fn nothing() -> Paths {
+    NOTHING
 }
 
 /// InvokeModel's answer.

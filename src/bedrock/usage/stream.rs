@@ -18,6 +18,9 @@ const CHUNK: &[u8] = b"chunk";
 /// The type of ConverseStream's event that has the usage.
 const METADATA: &[u8] = b"metadata";
 
+/// The type of an agent's events that have the usage of one step, if the client asked for traces.
+const TRACE: &[u8] = b"trace";
+
 /// How payloads begin that cannot have usage, as AWS writes them: `{"type":"content_block_delta",` of
 /// Claude and `{"contentBlockDelta":` of Nova. Both texts are whole groups of base64.
 const TEXT_STARTS: [&[u8]; 2] = [
@@ -32,6 +35,8 @@ pub struct StreamUsage {
     billed: Counts,
     told: Counts,
     is_final: bool,
+    /// Its chunks hold what a model says; an agent's hold text.
+    is_of_model: bool,
     unread_events: u64,
 }
 
@@ -40,7 +45,8 @@ impl StreamUsage {
     #[must_use]
     pub fn new(family: Family) -> Self {
         let none = Counts::default();
-        Self { family, billed: none, told: none, is_final: false, unread_events: 0 }
+        let (is_final, is_of_model) = (false, true);
+        Self { family, billed: none, told: none, is_final, is_of_model, unread_events: 0 }
     }
 
     /// Takes what the header fields said, such as the service tier.
@@ -51,7 +57,15 @@ impl StreamUsage {
     /// One event whose message type is `event`: its `:event-type` and its whole payload.
     pub fn on_event(&mut self, event_type: &[u8], payload: &[u8]) {
         match event_type {
-            CHUNK if !is_text(payload) => self.on_chunk(payload),
+            CHUNK if self.is_of_model && !is_text(payload) => self.on_chunk(payload),
+            TRACE => {
+                let scanner = scanned(shape::agent(), payload);
+                let mut step = Counts::default();
+                take(&scanner, &mut Counts::default(), &mut step);
+                self.told.input = sum(self.told.input, step.input);
+                self.told.output = sum(self.told.output, step.output);
+                self.unread_events += u64::from(!scanner.is_whole());
+            }
             METADATA => {
                 let scanner = scanned(shape::converse(), payload);
                 take(&scanner, &mut Counts::default(), &mut self.told);
@@ -60,6 +74,11 @@ impl StreamUsage {
             }
             _ => {}
         }
+    }
+
+    /// It is no model's own: nothing has the last word on usage, and what traces tell is all there is.
+    pub fn is_of_service(&mut self) {
+        (self.is_final, self.is_of_model) = (true, false);
     }
 
     fn on_chunk(&mut self, payload: &[u8]) {
@@ -98,6 +117,10 @@ impl StreamUsage {
 #[must_use]
 pub fn is_text(payload: &[u8]) -> bool {
     TEXT_STARTS.iter().any(|start| payload.starts_with(start))
+}
+
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().reduce(u64::saturating_add)
 }
 
 fn scanned(paths: Paths, document: &[u8]) -> Scanner {

@@ -81,12 +81,16 @@ pub(super) async fn health(State(desk): State<Desk>, uri: Uri) -> Result<Json<Va
     })))
 }
 
-/// Each deployment once, with its group's name; in the order of the model list.
+/// Each deployment of one model of the list once, with its group's name; in the list's order. What is for no
+/// model of its own, a wildcard or a service, says how it stands in each request's answer alone.
 fn deployments(snapshot: &Snapshot) -> Vec<(&str, &Member)> {
-    let mut found: Vec<Option<(&str, &Member)>> = vec![None; snapshot.deployments.len()];
+    let mut found: Vec<Option<(&str, &Member)>> = vec![None; snapshot.listed];
     for group in &snapshot.groups {
         for member in &group.members {
-            found[member.deployment].get_or_insert((&group.name, member));
+            let is_of_model = snapshot.deployments[member.deployment].is_of_model();
+            if let Some(place) = found.get_mut(member.deployment).filter(|_| is_of_model) {
+                place.get_or_insert((&group.name, member));
+            }
         }
     }
     found.into_iter().flatten().collect()

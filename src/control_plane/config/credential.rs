@@ -62,6 +62,11 @@ pub(super) fn choose(
     Some((credential, CredentialSource::Entry))
 }
 
+/// Whether the environment holds a credential.
+pub(super) fn is_in_environment(environment: &Environment) -> bool {
+    [KEY_ID_VARIABLE, KEY_VARIABLE].iter().all(|name| environment.filled(name).is_some())
+}
+
 fn of_entry(params: &Node, problems: &mut Problems) -> Option<Credential> {
     let (Some(key_id), Some(key)) = (params.get(KEY_ID), params.get(KEY)) else {
         let lone = [KEY_ID, KEY, TOKEN].into_iter().find_map(|key| params.get(key))?;

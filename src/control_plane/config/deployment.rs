@@ -10,10 +10,9 @@ use super::settings::{Deployment, Endpoint};
 use super::weight::Amounts;
 use super::{credential, endpoint, identity, keys, patience, price, region, weight};
 use crate::bedrock::model;
+use crate::bedrock::operation::Service;
 use crate::bedrock::price::PriceMap;
-
-/// AWS takes no longer `modelId`.
-const MODEL_ID_BYTES_MAX: usize = 2_048;
+use crate::limits::MODEL_ID_BYTES_MAX;
 
 /// An entry that is right by itself, before it is compared with the others.
 struct Draft {
@@ -106,7 +105,8 @@ fn draft(
     keys::LITELLM_PARAMS.check(params, problems);
     let Content::Mapping(_) = params.content else { return None };
 
-    let chosen = chosen(params, problems);
+    let chosen = chosen(params, problems)
+        .filter(|it| fits_name(it, model_name.as_deref(), params, problems));
     let named = endpoint::named(params, environment, problems);
     let region =
         region::choose(params, chosen.as_ref(), named.as_ref().ok(), environment, problems);
@@ -115,7 +115,7 @@ fn draft(
     let own = patience::read(params, info, problems);
 
     let (region, (credential, credential_source)) = (region?, credential?);
-    let endpoint = named.ok()?.unwrap_or_else(|| endpoint::public(&region));
+    let endpoint = named.ok()?.unwrap_or_else(|| endpoint::public(Service::Runtime, &region));
     warn_of_clear_text(&endpoint, &credential, params, problems);
     let (id, id_place) = id.ok()?.unwrap_or_else(|| (String::new(), entry.place.clone()));
     let Chosen { id: bedrock_model_id, named, .. } = chosen?;
@@ -151,13 +151,28 @@ fn model_name(entry: &Node, problems: &mut Problems) -> Option<String> {
         problems.error(&node.place, "holds `..` as a path segment; clients could not ask for it");
         return None;
     }
-    if name.contains('*') {
-        problems.warning(
-            &node.place,
-            "LiteLLM's wildcards are not honoured by this version of Outcrop: `*` is only itself",
-        );
+    if name.matches('*').count() > 1 {
+        problems.error(&node.place, "holds more than one `*`");
+        return None;
     }
     Some(name)
+}
+
+/// A `*` in what AWS is asked for stands for what clients say, so the name must hold one, too.
+fn fits_name(
+    chosen: &Chosen,
+    model_name: Option<&str>,
+    params: &Node,
+    problems: &mut Problems,
+) -> bool {
+    let fits = !chosen.id.contains('*') || model_name.is_none_or(|name| name.contains('*'));
+    if !fits {
+        let node = params.get("model_id").or_else(|| params.get("model")).unwrap_or(params);
+        let message = "holds a wildcard, but `model_name` does not: nothing would fill it; write \
+                       `model_name: bedrock/*`";
+        problems.error(&node.place, message);
+    }
+    fits
 }
 
 /// `model` and `model_id`, of which the latter goes to AWS if it is there.
@@ -195,21 +210,39 @@ fn model_of(node: &Node, bedrock: bool, problems: &mut Problems) -> Option<Chose
     let fault = match model::parse(&text) {
         Err(fault) if node.variable.is_none() => fault.to_string().escape_debug().to_string(),
         Err(_) => format!("{} names no model of Bedrock's", node.shown()),
-        Ok(model) if climbs(model.id) => "holds `..` as a path segment; write the bare id or ARN".into(),
-        Ok(model) if model.id.contains('*') => {
-            "holds a wildcard, which this version of Outcrop does not serve; write one entry per model".into()
+        Ok(model) if climbs(model.id) => {
+            "holds `..` as a path segment; write the bare id or ARN".into()
         }
-        Ok(model) if model.id.contains('%') => "is percent-encoded; write it decoded, Outcrop encodes it".into(),
-        Ok(model) if model.id.len() > MODEL_ID_BYTES_MAX => "is longer than AWS takes (2048)".into(),
-        Ok(model) if !model.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/+=,@$".contains(&byte)) => {
+        Ok(model) if model.id.matches('*').count() > 1 => "holds more than one `*`".into(),
+        Ok(model) if model.id.contains('%') => {
+            "is percent-encoded; write it decoded, Outcrop encodes it".into()
+        }
+        Ok(model) if model.id.len() > MODEL_ID_BYTES_MAX => {
+            "is longer than AWS takes (2048)".into()
+        }
+        Ok(model)
+            if !model
+                .id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._:/+=,@$*".contains(&byte)) =>
+        {
             "holds a character that no model id has".into()
+        }
+        Ok(model) if model::is_arn(model.id) && model.id.contains('*') => {
+            "holds a `*` in an ARN; write `bedrock/*`, which stands for ARNs, too".into()
         }
         Ok(model) if model::is_arn(model.id) && model::arn_region(model.id).is_none() => {
             "is no complete ARN; write arn:aws:bedrock:<region>:<account>:<type>/<id>".into()
         }
         // A provider's name may be left out, but not where it would be anybody's model (`gpt-4o`).
-        Ok(model) if !(bedrock || model.provider_named || model::is_arn(model.id) || model.id.contains('.')) => {
-            "names no provider: only Bedrock is served; if it is Bedrock's, put `bedrock/` in front".into()
+        Ok(model)
+            if !(bedrock
+                || model.provider_named
+                || model::is_arn(model.id)
+                || model.id.contains('.')) =>
+        {
+            "names no provider: only Bedrock is served; if it is Bedrock's, put `bedrock/` in front"
+                .into()
         }
         Ok(model) => {
             return Some(Chosen {

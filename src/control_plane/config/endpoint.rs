@@ -9,7 +9,7 @@ use super::document::Node;
 use super::environment::Environment;
 use super::problem::Problems;
 use super::settings::Endpoint;
-use crate::bedrock::model;
+use crate::bedrock::{model, operation::Service};
 
 /// The environment's endpoint for all deployments that name none, as in LiteLLM.
 const VARIABLE: &str = "AWS_BEDROCK_RUNTIME_ENDPOINT";
@@ -21,25 +21,37 @@ pub(super) fn named(
     environment: &Environment,
     problems: &mut Problems,
 ) -> Result<Option<Endpoint>, ()> {
-    let (base, own) = (params.get("api_base"), params.get("aws_bedrock_runtime_endpoint"));
-    if let (Some(_), Some(own)) = (base, own) {
+    let keys = ["api_base", "aws_bedrock_runtime_endpoint"];
+    if let [Some(_), Some(own)] = keys.map(|key| params.get(key)) {
         problems.warning(&own.place, "has no effect: `api_base` of the same entry wins");
     }
+    named_by(params, keys, VARIABLE, environment, problems)
+}
+
+/// By the first of these keys that is there, else by the environment's `variable`.
+pub(super) fn named_by(
+    params: &Node,
+    keys: [&str; 2],
+    variable: &str,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Result<Option<Endpoint>, ()> {
+    let [base, own] = keys.map(|key| params.get(key));
     let (text, place, of) = if let Some(node) = base.or(own) {
         (node.text(problems).ok_or(())?, &node.place, String::new())
-    } else if let Some(text) = environment.filled(VARIABLE) {
-        (text.to_string(), &params.place, format!("environment variable {VARIABLE} "))
+    } else if let Some(text) = environment.filled(variable) {
+        (text.to_string(), &params.place, format!("environment variable {variable} "))
     } else {
         return Ok(None);
     };
     parse(&text).map(Some).map_err(|fault| problems.error(place, format!("{of}{fault}")))
 }
 
-/// Bedrock's public endpoint in `region`.
-pub(super) fn public(region: &str) -> Endpoint {
+/// The public endpoint of one of Bedrock's services in `region`.
+pub(super) fn public(service: Service, region: &str) -> Endpoint {
     Endpoint {
         tls: true,
-        host: model::host(model::RUNTIME, region),
+        host: model::host(service.name(), region),
         port: 443,
         base_path: String::new(),
     }

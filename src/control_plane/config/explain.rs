@@ -5,10 +5,11 @@ use std::fmt;
 use super::database;
 use super::settings::{
     AccessLog, Accounting, CredentialSource, Deployment, DriverChoice, Loaded, OnClientDisconnect,
-    OnFull, Router, Settings,
+    OnFull, Passthrough, Router, Settings,
 };
 use crate::bedrock::failure::Class;
-use crate::boundary::snapshot::Credential;
+use crate::bedrock::operation::Action;
+use crate::boundary::snapshot::{Bounds, Credential};
 
 /// An id shorter than this would be shown nearly whole by its two ends.
 const SHOWN_KEY_ID_BYTES_MIN: usize = 16;
@@ -37,6 +38,7 @@ pub fn explain(loaded: &Loaded, out: &mut impl fmt::Write) -> fmt::Result {
     }
     explain_settings(&loaded.settings, out)?;
     explain_router(&loaded.settings.router, out)?;
+    explain_passthrough(loaded.settings.passthrough.as_ref(), out)?;
     let (groups, deployments, warnings) = (groups.len(), deployments.len(), loaded.warnings.len());
     writeln!(out, "\ngroups: {groups}, deployments: {deployments}, warnings: {warnings}")?;
     for warning in &loaded.warnings {
@@ -67,7 +69,48 @@ fn explain_deployment(
         Ok(priced) => writeln!(out, "    price       {}", priced.rule)?,
         Err(reason) => writeln!(out, "    price       unknown: {reason}")?,
     }
-    let source = match deployment.credential_source {
+    explain_credential(credential, deployment.credential_source, out)
+}
+
+/// Where what the model list does not serve goes.
+fn explain_passthrough(
+    passthrough: Option<&Passthrough>,
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
+    let Some(passthrough) = passthrough else {
+        return writeln!(out, "passthrough      off: operations without a model are refused");
+    };
+    let why = if passthrough.is_by_variable { ", since AWS_REGION_NAME is set" } else { "" };
+    writeln!(out, "passthrough      {}{why}", passthrough.region)?;
+    for endpoint in &passthrough.endpoints {
+        writeln!(out, "    endpoint    {}", endpoint.url())?;
+    }
+    explain_credential(&passthrough.credential, passthrough.credential_source, out)?;
+    let allowed = Action::ALL.iter().filter(|action| passthrough.allowed.has(**action));
+    let names: Vec<_> = allowed.map(|action| action.name()).collect();
+    if names.len() == Action::ALL.len() {
+        writeln!(out, "    operations  all without a model")?;
+    } else {
+        writeln!(out, "    operations  {}", names.join(", "))?;
+    }
+    if passthrough.takes_models {
+        writeln!(out, "    models      all that are not in the model list, too")?;
+    }
+    if passthrough.takes_unlisted_paths {
+        writeln!(
+            out,
+            "    paths       all that this version does not know, too, to bedrock-runtime"
+        )?;
+    }
+    Ok(())
+}
+
+fn explain_credential(
+    credential: &Credential,
+    source: CredentialSource,
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
+    let source = match source {
         CredentialSource::Entry => "the entry's own",
         CredentialSource::Environment => "of the environment",
     };
@@ -145,6 +188,17 @@ fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Resu
         writeln!(out, "                 a weak or unset one is permitted on any host")?;
     }
     writeln!(out, "request content  at most {} bytes", settings.max_request_bytes)?;
+    let Bounds { connections_max, in_flight_max, content_bytes_max, requests_per_connection_max } =
+        settings.bounds;
+    let mb = content_bytes_max / (1024 * 1024);
+    write!(out, "of a worker      {connections_max} connections, {mb} MB of content under way")?;
+    if let Some(max) = in_flight_max {
+        write!(out, ", {max} requests under way")?;
+    }
+    if let Some(max) = requests_per_connection_max {
+        write!(out, "; {max} requests on a connection")?;
+    }
+    writeln!(out)?;
     writeln!(out, "driver           {driver}")?;
     writeln!(out, "shutdown grace   {} s", settings.shutdown_grace_s)?;
     match &settings.trusted_roots_file {

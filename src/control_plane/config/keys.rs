@@ -36,11 +36,23 @@ pub(super) const TOP: Section = Section {
 
 pub(super) const OUTCROP: Section = Section {
     honoured: "\
+        max_connections_per_worker max_content_in_flight_mb_per_worker max_requests_per_connection \
         driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log first_frame_failover \
-        request_timeout_s",
+        request_timeout_s passthrough unlisted_models unlisted_paths",
     others: "",
     families: "",
-    inner: &[("ledger", &LEDGER)],
+    inner: &[("ledger", &LEDGER), ("passthrough", &PASSTHROUGH)],
+};
+
+pub(super) const PASSTHROUGH: Section = Section {
+    honoured: "\
+        allowed_operations aws_region_name api_base aws_bedrock_runtime_endpoint \
+        aws_bedrock_agent_runtime_endpoint aws_bedrock_endpoint aws_access_key_id aws_secret_access_key \
+        aws_session_token api_key aws_profile_name aws_role_name aws_session_name aws_session_tags \
+        aws_web_identity_token aws_external_id aws_sts_endpoint litellm_credential_name",
+    others: "",
+    families: "",
+    inner: &[],
 };
 
 pub(super) const LEDGER: Section =
@@ -95,13 +107,13 @@ pub(super) const MODEL_INFO: Section = Section {
 pub(super) const GENERAL_SETTINGS: Section = Section {
     honoured: "\
         master_key dangerously_permit_weak_or_unset_master_key max_request_size_mb database_url \
-        disable_spend_logs maximum_spend_logs_retention_period",
+        disable_spend_logs maximum_spend_logs_retention_period max_in_flight_requests_per_worker disable_bedrock_agent_runtime_passthrough",
     others: "\
         database_connection_pool_limit database_connection_timeout database_type database_args \
         database_host database_name database_username database_password store_model_in_db custom_auth \
         custom_auth_run_common_checks custom_key_generate custom_sso custom_ui_sso_sign_in_handler \
         litellm_key_header_name allowed_routes allowed_ips use_x_forwarded_for max_parallel_requests \
-        global_max_parallel_requests max_in_flight_requests_per_worker max_queued_requests_per_worker \
+        global_max_parallel_requests max_queued_requests_per_worker \
         admission_queue_timeout_seconds max_response_size_mb pass_through_request_timeout \
         pass_through_endpoints cancel_on_disconnect disable_error_logs \
         disable_spend_updates disable_master_key_return disable_retry_on_max_parallel_request_limit_error \
@@ -112,7 +124,7 @@ pub(super) const GENERAL_SETTINGS: Section = Section {
         allow_requests_on_db_unavailable fail_closed_budget_enforcement fail_closed_rate_limit_enforcement \
         token_rate_limit_type proxy_config_reload_interval_seconds enable_jwt_auth litellm_jwtauth \
         enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings public_routes admin_only_routes \
-        disable_bedrock_agent_runtime_passthrough include_call_id_in_error_body \
+        include_call_id_in_error_body \
         forward_client_headers_to_llm_api forward_llm_provider_auth_headers forward_openai_org_id \
         enforce_user_param enforced_params key_management_system key_management_settings completion_model \
         infer_model_from_keys default_team_disabled default_internal_user_params ui_access_mode ui_username \

@@ -25,6 +25,7 @@ mod include;
 mod keys;
 mod lines;
 mod numbers;
+mod passthrough;
 mod patience;
 mod price;
 mod problem;
@@ -45,7 +46,7 @@ pub use explain::explain;
 pub use problem::{Problem, Severity};
 pub use settings::{
     AccessLog, Accounting, Alias, CredentialSource, Deployment, DriverChoice, Endpoint, Loaded,
-    OnClientDisconnect, OnFull, Own, Router, Settings,
+    OnClientDisconnect, OnFull, Own, Passthrough, Router, Settings,
 };
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.

@@ -40,14 +40,7 @@ pub(super) fn choose(
     let host =
         named.and_then(Option::as_ref).and_then(|endpoint| model::host_region(&endpoint.host));
     let region = match params.get("aws_region_name") {
-        Some(node) => {
-            let region = node.text(problems)?;
-            if !model::is_region(&region) {
-                problems.error(&node.place, format!("{} {FORM}", node.shown()));
-                return None;
-            }
-            region
-        }
+        Some(node) => of_node(node, problems)?,
         None => match prefix.or(arn).or(host) {
             Some(region) => region.into(),
             None if chosen.is_none() || named.is_none() => return None, // one of the two might have told
@@ -62,6 +55,27 @@ pub(super) fn choose(
             );
             problems.warning(place, message);
         }
+    }
+    Some(region)
+}
+
+/// The region of `outcrop.passthrough`; `None`: an error is noted.
+pub(super) fn of_passthrough(
+    params: &Node,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<String> {
+    match params.get("aws_region_name") {
+        Some(node) => of_node(node, problems),
+        None => of_environment(params, environment, problems),
+    }
+}
+
+fn of_node(node: &Node, problems: &mut Problems) -> Option<String> {
+    let region = node.text(problems)?;
+    if !model::is_region(&region) {
+        problems.error(&node.place, format!("{} {FORM}", node.shown()));
+        return None;
     }
     Some(region)
 }

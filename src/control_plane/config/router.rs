@@ -154,7 +154,7 @@ fn read_fallbacks<'n>(
         to.fallbacks_max = max.unwrap_or(to.fallbacks_max);
     }
     if let Some(node) = either("default_fallbacks") {
-        to.default_fallbacks = group_names(node, names, problems);
+        to.default_fallbacks = fallback_names(node, names, problems);
     }
     let Some(node) = either("fallbacks") else { return };
     let one = std::slice::from_ref(node);
@@ -167,7 +167,7 @@ fn read_fallbacks<'n>(
             continue;
         };
         for (group, list) in entries {
-            let fallbacks = group_names(list, names, problems);
+            let fallbacks = fallback_names(list, names, problems);
             if group == "*" {
                 to.default_fallbacks.extend(fallbacks);
             } else if is_known(group, names) {
@@ -177,6 +177,21 @@ fn read_fallbacks<'n>(
             }
         }
     }
+}
+
+/// Groups that others fall back to: what another was asked for says nothing to a wildcard.
+fn fallback_names(node: &Node, names: &[&str], problems: &mut Problems) -> Vec<String> {
+    let mut groups = group_names(node, names, problems);
+    groups.retain(|name| {
+        let is_wildcard = name.contains('*');
+        if is_wildcard {
+            let message =
+                "names a wildcard, which cannot be fallen back to: name a group of one model";
+            problems.error(&node.place, message);
+        }
+        !is_wildcard
+    });
+    groups
 }
 
 fn group_names(node: &Node, names: &[&str], problems: &mut Problems) -> Vec<String> {
@@ -223,6 +238,8 @@ fn aliases(node: &Node, names: &[&str], problems: &mut Problems) -> Vec<Alias> {
         let Some(group) = group else { continue };
         if !is_known(&group, names) {
             problems.error(&node.place, unknown_group(&group, names));
+        } else if group.contains('*') {
+            problems.error(&node.place, "is an alias of a wildcard: an alias names one group");
         } else if is_known(name, names) {
             problems.warning(&node.place, "is a model_name already: the alias has no effect");
         } else {

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
-use crate::boundary::snapshot::Credential;
+use crate::boundary::snapshot::{Bounds, Credential};
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
@@ -34,6 +35,9 @@ pub struct Settings {
     pub max_request_bytes: u64,
     /// `SSL_CERT_FILE`: PEM certificates trusted besides Mozilla's.
     pub trusted_roots_file: Option<PathBuf>,
+    /// `general_settings.max_in_flight_requests_per_worker`, and of `outcrop`: `max_connections_per_worker`,
+    /// `max_content_in_flight_mb_per_worker`, `max_requests_per_connection`.
+    pub bounds: Bounds,
     /// `outcrop.shutdown_grace_s`.
     pub shutdown_grace_s: u64,
     /// `outcrop.prices`: what stands over the built-in table.
@@ -42,6 +46,29 @@ pub struct Settings {
     pub accounting: Accounting,
     /// How requests find their deployment, and what happens when it fails.
     pub router: Router,
+    /// `outcrop.passthrough`, or `AWS_REGION_NAME`.
+    pub passthrough: Option<Passthrough>,
+}
+
+/// Where goes what the model list does not serve.
+#[derive(Clone, Debug)]
+pub struct Passthrough {
+    /// Where each service is, in the order of [`Service::ALL`].
+    pub endpoints: [Endpoint; Service::ALL.len()],
+    /// The region that signatures name.
+    pub region: String,
+    /// What signs or authenticates requests.
+    pub credential: Credential,
+    /// Where `credential` came from.
+    pub credential_source: CredentialSource,
+    /// `allowed_operations`.
+    pub allowed: ActionSet,
+    /// `outcrop.unlisted_models: passthrough`: models that are not in the model list, too.
+    pub takes_models: bool,
+    /// `outcrop.unlisted_paths: allow`: paths that nobody knows, too.
+    pub takes_unlisted_paths: bool,
+    /// `AWS_REGION_NAME` alone turned it on.
+    pub is_by_variable: bool,
 }
 
 /// `router_settings`, and what stands elsewhere for the same.
@@ -270,6 +297,37 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// That takes any model by AWS's own id; without prices or limits of its own.
+    #[must_use]
+    pub fn of_any_model(
+        (id, model_name): (String, &str),
+        (region, endpoint): (&str, Endpoint),
+        (credential, credential_source): (Credential, CredentialSource),
+    ) -> Self {
+        Self {
+            model_name: model_name.to_owned(),
+            id,
+            bedrock_model_id: "*".to_owned(),
+            price: Err(NoRate::NotListed),
+            own_prices: Overrides::default(),
+            base_model: None,
+            region: region.to_owned(),
+            endpoint,
+            credential,
+            credential_source,
+            own: Own::default(),
+            weight: 1,
+            line: 0,
+            file: PathBuf::new(),
+        }
+    }
+
+    /// Whether clients name the model.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.model_name.contains('*')
+    }
+
     /// What its price is looked up by.
     #[must_use]
     pub fn price_question<'a>(&'a self, map: Option<&'a PriceMap>) -> Question<'a> {

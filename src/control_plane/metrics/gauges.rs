@@ -73,7 +73,7 @@ impl Gauges<'_> {
         for (name, help, count) in now {
             per_core(page.gauge(name, help), self.cores, count);
         }
-        let ever: [PerCore<CoreCounts>; 4] = [
+        let ever: [PerCore<CoreCounts>; 6] = [
             ("outcrop_connections_accepted_total", "Client connections.", |core| {
                 core.connections_accepted
             }),
@@ -91,6 +91,16 @@ impl Gauges<'_> {
                 "outcrop_accept_failures_total",
                 "Times that no connection could be accepted, mostly for want of descriptors.",
                 |core| core.accepts_failed,
+            ),
+            (
+                "outcrop_requests_shed_total",
+                "Requests refused with 503 because as much was under way as may be.",
+                |core| core.requests_shed,
+            ),
+            (
+                "outcrop_connections_refused_total",
+                "Connections refused with 503 because as many were open as may be.",
+                |core| core.connections_refused,
             ),
         ];
         for (name, help, count) in ever {

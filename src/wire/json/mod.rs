@@ -24,9 +24,11 @@ mod oracle;
 pub mod properties;
 mod scan;
 mod slots;
+mod top;
 
 pub use member::string_member;
 pub use scan::Scanner;
+pub use top::top_level_string;
 
 use crate::limits::{JSON_PATHS_MAX, JSON_STEPS_MAX};
 

@@ -57,7 +57,7 @@ const UNKNOWN: [&str; 57] = [
     "/bedrock/model/team%5Cclaude/invoke",
     "/bedrock/model/team\\claude/invoke",
     "/bedrock/model/claude/invoke/../converse-stream/x",
-    "/bedrock/model/claude/count-tokens",
+    "/bedrock/model/claude/count-token",
     "/bedrock/model/claude/invoke#fragment",
     "/model/claude/invoke",
     "http://x",

@@ -13,6 +13,7 @@ mod accounting;
 mod credentials;
 mod deployments;
 mod files;
+mod passthrough;
 mod prices;
 mod router;
 mod whole;

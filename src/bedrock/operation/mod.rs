@@ -1,56 +1,26 @@
 //! Request target → what is asked for.
 //!
-//! The target is looked at raw, segment by segment, and matched exactly; the model's name alone is
-//! percent-decoded, once, by who looks it up. Nothing is normalised, so that no two readers of one
-//! target can disagree about it. What goes upstream is built from a deployment, never from this text.
+//! The target is looked at raw, segment by segment, and matched exactly; what stands between the slashes
+//! is percent-decoded once. Nothing is normalised, so that no two readers of one target can disagree
+//! about it. What goes upstream is built from a deployment and from those parts, never spliced.
 //! What is no URI is refused rather than passed on: the query goes upstream as it came.
 //! Source: the InvokeModel and Converse pages of the Bedrock API reference; LiteLLM's paths for health
 //! and spend.
 
+mod action;
+mod path;
+
+pub use action::{Action, ActionSet, Asked, Method, ModelPlace, Service, find};
+pub use path::{BadPath, write_upstream};
+
 use crate::wire::http1::head::is_host;
 
-/// A path below `/bedrock/model/` may hold anything but the action's own slash.
-const MODEL_PREFIX: &str = "/bedrock/model/";
-
-/// One of Bedrock's actions on a model. The discriminant indexes a deployment's prepared paths.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Action {
-    /// `InvokeModel`.
-    Invoke,
-    /// `InvokeModelWithResponseStream`.
-    InvokeWithResponseStream,
-    /// `Converse`.
-    Converse,
-    /// `ConverseStream`.
-    ConverseStream,
-}
-
-impl Action {
-    /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 4] =
-        [Self::Invoke, Self::InvokeWithResponseStream, Self::Converse, Self::ConverseStream];
-
-    /// The last segment of its path.
-    #[must_use]
-    pub fn segment(self) -> &'static str {
-        match self {
-            Self::Invoke => "invoke",
-            Self::InvokeWithResponseStream => "invoke-with-response-stream",
-            Self::Converse => "converse",
-            Self::ConverseStream => "converse-stream",
-        }
-    }
-
-    /// Whether its answer is a stream of events.
-    #[must_use]
-    pub fn is_streaming(self) -> bool {
-        matches!(self, Self::InvokeWithResponseStream | Self::ConverseStream)
-    }
-
-    fn from_segment(segment: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.segment() == segment)
-    }
-}
+/// All of Bedrock is below it.
+const PREFIX: &str = "/bedrock";
+/// A path below it may hold anything but the action's own slash.
+const MODEL_PREFIX: &str = "/model/";
+/// The one action on a model that does not go through: it needs HTTP/2 on both sides.
+const BIDIRECTIONAL: &str = "invoke-with-bidirectional-stream";
 
 /// A page that Outcrop answers itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,6 +107,13 @@ pub enum Target<'t> {
         /// What followed the question mark.
         query: &'t str,
     },
+    /// Another path below `/bedrock`: [`find`] knows whether it is one of AWS's.
+    Bedrock {
+        /// Without `/bedrock`, raw; begins with a slash.
+        path: &'t str,
+        /// What followed the question mark.
+        query: &'t str,
+    },
     /// A page of ours.
     Page(Page),
     /// A page of the control plane's.
@@ -161,16 +138,8 @@ pub fn parse(target: &str) -> Target<'_> {
     if !is_query(query) {
         return Target::Malformed;
     }
-    if let Some(rest) = path.strip_prefix(MODEL_PREFIX) {
-        return match rest.rsplit_once('/') {
-            Some((encoded_name, last)) if !encoded_name.is_empty() => {
-                match Action::from_segment(last) {
-                    Some(action) => Target::Model { encoded_name, action, query },
-                    None => Target::Unknown,
-                }
-            }
-            _ => Target::Unknown,
-        };
+    if let Some(path) = path.strip_prefix(PREFIX).filter(|path| path.starts_with('/')) {
+        return below_prefix(path, query);
     }
     match path {
         "/health/liveliness" | "/health/liveness" => Target::Page(Page::Liveliness),
@@ -180,6 +149,20 @@ pub fn parse(target: &str) -> Target<'_> {
             Some(page) => Target::Admin { page, query },
             None => Target::Unknown,
         },
+    }
+}
+
+fn below_prefix<'t>(path: &'t str, query: &'t str) -> Target<'t> {
+    let Some(rest) = path.strip_prefix(MODEL_PREFIX) else {
+        return Target::Bedrock { path, query };
+    };
+    match rest.rsplit_once('/') {
+        Some((encoded_name, last)) if !encoded_name.is_empty() => match Action::on_model(last) {
+            Some(action) => Target::Model { encoded_name, action, query },
+            None if last == BIDIRECTIONAL => Target::Bedrock { path, query },
+            None => Target::Unknown,
+        },
+        _ => Target::Unknown,
     }
 }
 
@@ -250,7 +233,6 @@ mod tests {
             "*",
             "",
             "/bedrock",
-            "/bedrock/model",
             "/bedrock/model/",
             "/bedrock/model//invoke",
             "/bedrock/model/invoke",
@@ -258,14 +240,13 @@ mod tests {
             "/bedrock/model/claude/Invoke",
             "/bedrock/model/claude/invoke%20",
             "//bedrock/model/claude/invoke",
-            "/bedrock//model/claude/invoke",
             "/x/../bedrock/model/claude/invoke",
             "/model/claude/invoke",
             "/bedrock/model/claude/invoke;x",
             "http://host",
             "http://host?x",
             "ftp://h/v1/models",
-            "/bedrock/v2/model/claude/invoke",
+            "/bedrockx/guardrail",
             "/v1/models/",
             "/metrics//",
             "/Metrics",
@@ -276,6 +257,22 @@ mod tests {
             "//metrics",
         ] {
             check(target, Target::Unknown);
+        }
+    }
+
+    #[test]
+    fn all_else_below_bedrock_is_kept_raw_for_the_table() {
+        for path in [
+            "/",
+            "/model",
+            "//model/claude/invoke",
+            "/v2/model/claude/invoke",
+            "/guardrail/a%2Fb/version/1/apply",
+            "/sessions/",
+            "/model/claude/invoke-with-bidirectional-stream",
+            "/../model/claude/invoke",
+        ] {
+            check(&format!("/bedrock{path}?a=b"), Target::Bedrock { path, query: "a=b" });
         }
     }
 
