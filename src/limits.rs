@@ -306,6 +306,8 @@ pub const SPILL_EVERY_MS: u64 = 1_000;
 pub const SPILL_RING_PART: u64 = 4;
 /// A segment file. Ours. Hit: the next is begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How often a living process looks for rings and segments that another one has left. Ours.
+pub const ADOPT_EVERY_MS: u64 = 5_000;
 /// Until a disk that refuses segments is tried again. Ours.
 pub const DISK_AGAIN_MS: u64 = 2_000;
 /// Between two lines for the operator that entries are being lost. Ours.
