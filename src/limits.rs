@@ -259,6 +259,13 @@ pub const ACCEPT_LAST_ROUNDS_MAX: usize = 128;
 pub const DRAIN_IDLE_MS: u64 = 1_000;
 /// The same when another process serves on, and so nobody waits for our end. Ours.
 pub const HANDED_OVER_IDLE_MS: u64 = 10_000;
+/// Descriptors that we ask for, if the hard limit has as many. Ours.
+pub const DESCRIPTORS_WANTED: u64 = 1 << 20;
+/// The part of them, as its 1/n, that clients are not to have: a request needs one of its own to AWS. Ours. Hit:
+/// clients wait in the kernel's queue.
+pub const DESCRIPTORS_FREE_PART: u64 = 4;
+/// The same, at most. Ours.
+pub const DESCRIPTORS_FREE_MAX: u64 = 16_384;
 /// Between two tries to accept when descriptors or memory are short. Ours.
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
