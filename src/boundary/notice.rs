@@ -43,6 +43,11 @@ pub enum Event {
     AnswerCut(&'static str),
     /// Accepting failed.
     AcceptFailed(std::io::Error),
+    /// A signature was refused for its time: AWS's clock is so far ahead of ours, or behind.
+    ClockSkewed {
+        /// Negative: it is behind.
+        ahead_s: i64,
+    },
     /// An exchange panicked; its connection was closed, the core lives.
     Panicked,
     /// Something about the accounts: ledger, store, log.
@@ -76,6 +81,15 @@ impl fmt::Display for Notice {
             }
             Event::AcceptFailed(error) => {
                 write!(f, "cannot accept connections: {error}; trying again")
+            }
+            Event::ClockSkewed { ahead_s } => {
+                let (by, way) =
+                    (ahead_s.unsigned_abs(), if *ahead_s < 0 { "behind" } else { "ahead of" });
+                write!(
+                    f,
+                    "its endpoint's clock is {by} s {way} this machine's, and it refuses signatures for \
+                     that; signing by its clock from here on. Set this machine's clock (NTP)"
+                )
             }
             Event::Accounts(words) => f.write_str(words),
             Event::Panicked => {

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod reply;
 pub mod request;
 pub mod scratch;
+pub mod skew;
 pub mod tap;
 pub mod trials;
 pub mod turn;
