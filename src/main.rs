@@ -14,11 +14,11 @@ use outcrop::{
         prices_command,
         reload::Source,
         running::Plan,
-        service_manager::ServiceManager,
         spend::{Day, GroupBy, ReportQuery},
         spend_command::{self, Form},
         successor::Program,
         supervisor::{self, Sockets},
+        systemd::ServiceManager,
     },
     net::{
         descriptors,

@@ -15,9 +15,9 @@ use super::{
     bulletin::Bulletin,
     control::Control,
     reload::{Reloader, Source},
-    service_manager::ServiceManager,
     successor::{self, Failed, Program, Successor},
     supervisor::RunError,
+    systemd::ServiceManager,
 };
 use crate::{
     boundary::notice::NoticeReader,

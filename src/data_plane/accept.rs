@@ -80,9 +80,9 @@ fn take_waiting(listener: &Listener, worker: &Rc<Worker>) -> bool {
                 };
                 let alive = Alive::new(worker);
                 runtime::spawn(async move {
-                    let worker = &alive.0;
+                    let (worker, peer) = (&alive.0, (peer.ip(), is_let_in));
                     let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, (peer.ip(), is_let_in), worker.clone()));
+                        Box::pin(connection::serve(socket, peer, worker.clone()));
                     if !Contained(connection).await {
                         worker.counters.panics.add(1);
                         worker.notices.tell(None, Event::Panicked);

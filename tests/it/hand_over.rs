@@ -1,5 +1,6 @@
 //! SIGUSR2: another binary takes over, and no client notices; or it does not, and nothing has happened.
 
+use std::io::Write as _;
 use std::{
     net::TcpStream,
     os::unix::fs::PermissionsExt,
@@ -314,7 +315,10 @@ fn swaps_under_load_fail_nobody(driver: DriverChoice) {
     );
     rig.end(last);
     let rate = answered as f64 / took.as_secs_f64();
-    println!("{answered} requests ({rate:.0}/s) and {streams} streams over 3 swaps: none failed");
+    let _ = writeln!(
+        std::io::stderr(),
+        "{answered} requests ({rate:.0}/s) and {streams} streams over 3 swaps: none failed"
+    );
     assert!(answered > 200 && streams > 6, "{answered} requests and {streams} streams are no load");
     assert_eq!(rig.accounts(), answered + streams, "one account each:\n{}", rig.said());
     assert_eq!(rig.stand_in.record().requests(), answered + streams);
