@@ -260,7 +260,6 @@ struct Seen {
 
 /// Three swaps under a thousand requests a second, if the machine gives as many: on kept connections and new
 /// ones, beside streams that take longer than a swap.
-#[expect(clippy::print_stdout, reason = "a figure for whoever runs it by itself")]
 fn swaps_under_load_fail_nobody(driver: DriverChoice) {
     let mut rig = Rig::start(driver, "hand-over-load");
     let address = ([127, 0, 0, 1], rig.running.port).into();

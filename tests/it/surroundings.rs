@@ -27,7 +27,7 @@ fn metric(client: &mut Client, name: &str) -> u64 {
     let page = String::from_utf8(answer.content).expect("UTF-8");
     let mut lines = page.lines();
     let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    line.unwrap_or_else(|| panic!("no {name} in:\n{page}"))
+    line.unwrap_or_else(|| unreachable!("no {name} in:\n{page}"))
 }
 
 /// Clients beyond what the limit allows wait in the kernel's queue; those that are served stay served, with

@@ -144,7 +144,7 @@ fn its_words_are_heard(driver: DriverChoice) {
     let hear = |what: &str| {
         let mut bytes = [0; 1024];
         for _ in 0..1000 {
-            let count = socket.recv(&mut bytes).unwrap_or_else(|_| panic!("{what} does not come"));
+            let count = socket.recv(&mut bytes).unwrap_or_else(|_| unreachable!("{what}"));
             let words = String::from_utf8(bytes[..count].to_vec()).expect("UTF-8");
             assert!(!words.contains("STOPPING") || what == "STOPPING=1", "{words}");
             if words.lines().any(|line| line.starts_with(what)) {
