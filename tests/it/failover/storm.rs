@@ -76,14 +76,3 @@ impl Storm {
         self.0.iter().filter(|seen| seen.deployment == deployment).count()
     }
 }
-
-/// Attempts on a deployment, as the rows have them, and how many rows there are.
-pub fn attempts(proxy: &Proxy, id: &str, rows: usize) -> (usize, usize) {
-    let rows = proxy.rows(rows);
-    let failed = |row: &serde_json::Value| {
-        let list = row["failed_attempts"].as_array().cloned().unwrap_or_default();
-        list.iter().filter(|attempt| attempt["model_id"] == id).count()
-    };
-    let last = rows.iter().filter(|row| row["model_id"] == id).count();
-    (last + rows.iter().map(failed).sum::<usize>(), rows.len())
-}
