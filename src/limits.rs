@@ -240,6 +240,9 @@ pub const LATENCY_HALF_LIFE_MS: u64 = 10_000;
 pub const RETRY_AFTER_MS_MAX: u64 = 86_400_000;
 /// `x-litellm-timeout` and its like: a day, as in the configuration. Hit: 400.
 pub const ASKED_TIMEOUT_S_MAX: f64 = 86_400.0;
+/// How far AWS's clock and ours must differ for a refusal to be the clock's doing, in seconds. AWS lets pass
+/// five minutes; less, since its answer takes time, too.
+pub const CLOCK_SKEW_S_MIN: u64 = 240;
 /// How long upstream may take none of a request before we look whether it has answered already. Ours.
 /// Hit with an answer: the rest is not sent.
 pub const EARLY_ANSWER_LOOK_MS: u64 = 100;
@@ -281,6 +284,13 @@ pub const ACCEPT_LAST_ROUNDS_MAX: usize = 128;
 pub const DRAIN_IDLE_MS: u64 = 1_000;
 /// The same when another process serves on, and so nobody waits for our end. Ours.
 pub const HANDED_OVER_IDLE_MS: u64 = 10_000;
+/// Descriptors that we ask for, if the hard limit has as many. Ours.
+pub const DESCRIPTORS_WANTED: u64 = 1 << 20;
+/// The part of them, as its 1/n, that clients are not to have: a half, so that each may have a request that needs a
+/// connection to AWS. Ours. Hit: clients wait in the kernel's queue.
+pub const DESCRIPTORS_FREE_PART: u64 = 2;
+/// The same, at most. Ours.
+pub const DESCRIPTORS_FREE_MAX: u64 = 65_536;
 /// Between two tries to accept when descriptors or memory are short. Ours.
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.
@@ -328,6 +338,8 @@ pub const SPILL_EVERY_MS: u64 = 1_000;
 pub const SPILL_RING_PART: u64 = 4;
 /// A segment file. Ours. Hit: the next is begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How often a living process looks for rings and segments that another one has left. Ours.
+pub const ADOPT_EVERY_MS: u64 = 5_000;
 /// Until a disk that refuses segments is tried again. Ours.
 pub const DISK_AGAIN_MS: u64 = 2_000;
 /// Between two lines for the operator that entries are being lost. Ours.

@@ -21,6 +21,7 @@ use outcrop::{
         systemd::ServiceManager,
     },
     net::{
+        descriptors,
         inherited::{self, Inherited},
         signals,
     },
@@ -215,6 +216,7 @@ fn serve(flags: &Serve) -> ExitCode {
         Err(code) => return code,
     };
     say_all(&loaded.warnings);
+    descriptors::raise();
     signals::hold(); // until somebody listens for them
     let (sockets, predecessor, leaves_queue) = match inherited {
         Some(Inherited::Activated(sockets)) => (Sockets::Given(sockets), None, true),

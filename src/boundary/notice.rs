@@ -47,6 +47,11 @@ pub enum Event {
     AnswerCut(&'static str),
     /// Accepting failed.
     AcceptFailed(std::io::Error),
+    /// A signature was refused for its time: AWS's clock is so far ahead of ours, or behind.
+    ClockSkewed {
+        /// Negative: it is behind.
+        ahead_s: i64,
+    },
     /// An exchange panicked; its connection was closed, the core lives.
     Panicked,
     /// Something about the accounts: ledger, store, log.
@@ -85,6 +90,15 @@ impl fmt::Display for Notice {
                 f.write_str("it has no credential at present: its source gives none")
             }
             Event::Accounts(words) | Event::Credential(words) => f.write_str(words),
+            Event::ClockSkewed { ahead_s } => {
+                let (by, way) =
+                    (ahead_s.unsigned_abs(), if *ahead_s < 0 { "behind" } else { "ahead of" });
+                write!(
+                    f,
+                    "its endpoint's clock is {by} s {way} this machine's, and it refuses signatures for \
+                     that; signing by its clock from here on. Set this machine's clock (NTP)"
+                )
+            }
             Event::Panicked => {
                 f.write_str("an exchange panicked and its connection was closed; please report it")
             }

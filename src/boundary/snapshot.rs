@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -306,19 +306,33 @@ pub struct Endpoint {
     pub authority: String,
     /// What the name last resolved to; empty until it did.
     addresses: ArcSwap<Vec<SocketAddr>>,
+    /// How far its clock is ahead of ours.
+    clock_ahead_s: AtomicI64,
 }
 
 impl Endpoint {
     /// An endpoint whose name has not been resolved.
     #[must_use]
     pub fn new(index: usize, tls: bool, host: String, port: u16, authority: String) -> Self {
-        Self { index, tls, host, port, authority, addresses: ArcSwap::default() }
+        let (addresses, clock_ahead_s) = (ArcSwap::default(), AtomicI64::new(0));
+        Self { index, tls, host, port, authority, addresses, clock_ahead_s }
     }
 
     /// What the name last resolved to, in the order to try; empty if it never did.
     #[must_use]
     pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
         self.addresses.load_full()
+    }
+
+    /// How far its clock is ahead of ours, in seconds, by what it said last; 0: it has not objected.
+    #[must_use]
+    pub fn clock_ahead_s(&self) -> i64 {
+        self.clock_ahead_s.load(Ordering::Relaxed)
+    }
+
+    /// It has objected to the time of a signature.
+    pub fn set_clock_ahead_s(&self, seconds: i64) {
+        self.clock_ahead_s.store(seconds, Ordering::Relaxed);
     }
 
     /// Replaces the addresses for connections made from now on.

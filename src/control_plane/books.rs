@@ -12,6 +12,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     future,
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
@@ -30,7 +31,7 @@ use tokio::{
 use super::{
     access_log::{AccessLog, Colour},
     admin::{self, Pending, Spend, Unavailable},
-    bookkeeper::{Asker, Bookkeeper, Condition, Finished, Health, Sink, SinkError},
+    bookkeeper::{Asker, Bookkeeper, Condition, Finder, Finished, Health, Sink, SinkError},
     config::{Accounting, Settings},
     metrics::{Gauges, LedgerCounts, Metrics},
     names::{Names, SharedNames},
@@ -41,7 +42,7 @@ use super::{
 use crate::{
     boundary::{
         counters::CoreReader,
-        ledger::{self, Reader, Shape, Writer, entry::Entry},
+        ledger::{self, Left, Reader, Shape, Writer, entry::Entry},
         notice::{Event, Notices},
     },
     limits::{BOOKS_CLOSE_MS_MAX, PRUNE_AGAIN_MS, PRUNE_EVERY_MS, RENDERINGS_MAX},
@@ -184,7 +185,8 @@ impl Books {
         let sink = StoreSink { store: store.clone(), names: self.names.clone() };
         let capacity = self.readers.iter().map(Reader::capacity).sum();
         let sync_ms = self.accounting.sync_ms;
-        let bookkeeper = Bookkeeper::new(self.readers, &self.folder, sink, sync_ms)?;
+        let bookkeeper = Bookkeeper::new(self.readers, &self.folder, sink, sync_ms)?
+            .with_finder(finder(self.folder.clone(), self.names.clone()));
         let asker = bookkeeper.asker();
         let shown = Rc::new(shown(bookkeeper.health(), capacity));
         let metrics = Arc::new(Renderer { sender, asker: Some(asker.clone()) });
@@ -243,6 +245,29 @@ impl OpenBooks {
         shown.close(limit, say);
         Ok(())
     }
+}
+
+/// Finds rings that others have left in `folder`. Names that others have added are read first.
+fn finder(folder: PathBuf, names: SharedNames) -> Finder {
+    let file = folder.join(NAMES_FILE);
+    let size = move || std::fs::metadata(&file).map_or(0, |it| it.len());
+    let (mut size_read, mut told) = (size(), BTreeSet::new());
+    Box::new(move |say| {
+        if size_read != size() {
+            size_read = size();
+            if let Ok(read) = Names::open(&folder.join(NAMES_FILE)) {
+                names.rcu(|now| now.with(&read));
+            }
+        }
+        let Ok(Left { leftovers, damaged }) = ledger::left(&folder) else { return Vec::new() };
+        for words in damaged.iter().map(ToString::to_string) {
+            if !told.contains(&words) {
+                say(&words);
+                told.insert(words);
+            }
+        }
+        leftovers
+    })
 }
 
 /// Says at start whether the store can be reached, deletes rows that are too old, and tells of the log.

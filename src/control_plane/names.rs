@@ -108,6 +108,15 @@ impl Names {
         Self::default()
     }
 
+    /// All that either knows.
+    #[must_use]
+    pub fn with(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        all.deployments.extend(others.deployments.iter().map(|(to, name)| (*to, name.clone())));
+        all.keys.extend(others.keys.iter().map(|(to, name)| (*to, name.clone())));
+        all
+    }
+
     /// What the reference names, if it is known.
     #[must_use]
     pub fn deployment(&self, reference: DeploymentRef) -> Option<&DeploymentName> {

@@ -171,7 +171,7 @@ impl Reloader {
         let snapshot = prepare::snapshot(&settings, &mut self.lasting, &mut names);
         let snapshot = snapshot.map_err(|error| format!("names cannot be written: {error}"))?;
         // From here on nothing fails.
-        self.names.store(Arc::new(names));
+        self.names.rcu(|now| now.with(&names)); // the books may have found further ones
         resolve_new(self.lasting.endpoints.all()).await;
         self.credentials.take(&self.lasting.credentials.renewable).await;
         if !self.certificates.load().is_same(&certificates) {

@@ -22,14 +22,14 @@ use crate::{
         hold::{hold_first_frame, withhold_secret},
         intake::Intake,
         outflow::{ClientFraming, Outflow},
-        reply,
+        reply, skew,
         tap::{Opening, Tap},
         upstream::{Arrival, Upstream},
     },
     limits::{HEAD_BYTES_MAX, INTERIM_ANSWERS_MAX, RETRY_AFTER_MS_MAX},
     net::{clock, tls::TlsError},
     policy::retry::Trial,
-    units::RequestId,
+    units::{RequestId, UnixSeconds},
     wire::http1::{
         emit::{self, ConnectionOptions},
         framing::{self, Framing},
@@ -70,6 +70,8 @@ pub struct Answer {
     pub failure: Option<Failure>,
     /// When to come again, by AWS's word.
     pub retry_after_ms: Option<u64>,
+    /// Of one that says that we may not: when, by AWS's clock.
+    pub refused_at: Option<UnixSeconds>,
 }
 
 /// What was tried of a request, this attempt included.
@@ -352,6 +354,7 @@ fn accept(
     let error = head.fields.get("x-amzn-errortype").map(ErrorName::of).unwrap_or_default();
     let failure = Failure::of_answer(head.status, error);
     Ok(Answer {
+        refused_at: skew::refused_at(head.status, head.fields.get("date")),
         status: head.status,
         error,
         upstream_id: head.fields.get("x-amzn-requestid").and_then(RequestId::parse),

@@ -17,6 +17,7 @@ use crate::{
         intake::Intake,
         place::Place,
         scratch::Scratch,
+        skew,
         turn::Turn,
         upstream::{ConnectError, Upstream},
         worker::Worker,
@@ -89,7 +90,7 @@ impl Patience {
 }
 
 /// Sends the request to the deployment. A reused connection that upstream closed meanwhile, before a byte
-/// of an answer, gets it one more time, on a fresh one.
+/// of an answer, gets it one more time, on a fresh one; and so does one that refused it for its time.
 pub async fn attempt(
     client: &Client<'_>,
     worker: &Worker,
@@ -108,6 +109,7 @@ pub async fn attempt(
     let is_repeatable = operation.action.model_place() == ModelPlace::Path
         || scratch.forwarded.method().is_idempotent();
     let mut pooled = worker.pool.take(endpoint.index, turn.began(), &worker.spares);
+    let mut has_set_clock = false;
     loop {
         let mut connected_us = 0;
         let mut upstream = match pooled.take() {
@@ -154,6 +156,12 @@ pub async fn attempt(
                 upstream.retire(&worker.spares);
                 return Attempted::Failed(no_answer);
             }
+            Asked::Answered(answer, None)
+                if !has_set_clock && skew::learn(worker, turn.deployment(), &answer) =>
+            {
+                has_set_clock = true;
+                upstream.retire(&worker.spares);
+            }
             Asked::Answered(answer, gone_until) => {
                 return Attempted::Answered { upstream, answer, gone_until };
             }
@@ -191,7 +199,7 @@ async fn ask(
         forwarded,
         content_length: content.len() as u64,
         content_sha256: &operation.content_sha256,
-        now: clock::unix_now(),
+        now: skew::signing_time(deployment),
     };
     dispatch::write_head(&attempt, &mut worker.signing.borrow_mut(), head);
     let context = HeadContext {

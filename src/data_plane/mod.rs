@@ -23,6 +23,7 @@ pub mod renewal;
 pub mod reply;
 pub mod request;
 pub mod scratch;
+pub mod skew;
 pub mod tap;
 pub mod trials;
 pub mod turn;

@@ -228,7 +228,8 @@ impl Worker {
 
     /// Whether another connection may come.
     pub fn room(&self) -> Room {
-        let open = (self.alive.get() as u64).saturating_sub(self.acceptors.borrow().len() as u64);
+        // Those that were accepted this instant are not among those noted.
+        let open = self.alive.get().saturating_sub(self.acceptors.borrow().len()) as u64;
         let max = self.snapshot.borrow().bounds.connections_max;
         if open < max {
             return Room::ForOne;

@@ -55,6 +55,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use tokio::runtime;
 use tokio::sync::{Semaphore, watch};
@@ -200,6 +201,11 @@ impl StandIn {
         Ok(())
     }
 
+    /// From now on its clock is so far ahead of this machine's, or behind.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.shared.ahead_s.store(seconds, Ordering::Relaxed);
+    }
+
     /// Lets `frames` more frames (writes, with `frames_per_write`) of gated streams go.
     pub fn release_frames(&self, frames: usize) {
         self.shared.gate.add_permits(frames);
@@ -236,6 +242,7 @@ fn shared(options: &Options) -> Shared {
         directives: ArcSwap::from_pointee(options.answers.clone()),
         gate: Arc::new(Semaphore::new(0)),
         on_request: options.on_request.clone(),
+        ahead_s: AtomicI64::new(0),
     }
 }
 

@@ -14,7 +14,9 @@ use super::verify::{Presented, Verdict, Verifier};
 use super::{clock, frames};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CONNECTION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -24,7 +26,8 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 const MOCK_FIELD: &str = "x-amzn-bedrock-mock";
@@ -43,6 +46,17 @@ pub struct Shared {
     pub gate: Arc<Semaphore>,
     /// Told of each answer that ended.
     pub on_request: Option<OnRequest>,
+    /// How far its clock is ahead of this machine's.
+    pub ahead_s: AtomicI64,
+}
+
+impl Shared {
+    /// By its own clock.
+    fn now(&self) -> SystemTime {
+        let ahead_s = self.ahead_s.load(Ordering::Relaxed);
+        let by = Duration::from_secs(ahead_s.unsigned_abs());
+        if ahead_s < 0 { clock::now() - by } else { clock::now() + by }
+    }
 }
 
 /// What one thread has.
@@ -181,7 +195,7 @@ fn judge(
         fields,
         content_sha256: &received.sha256,
     };
-    verifier.verify(&presented, Some(clock::now()))
+    verifier.verify(&presented, Some(shared.now()))
 }
 
 /// Counts the request, and describes it if anyone reads descriptions.
@@ -264,7 +278,7 @@ fn express(
     orders: Rc<Orders>,
 ) -> Response<Content> {
     let afterwards = asked.cut.and_then(|(place, ending)| (place == Place::Idle).then_some(ending));
-    if let Some((bytes, ending)) = raw_answer::render(&answer, asked, clock::now()) {
+    if let Some((bytes, ending)) = raw_answer::render(&answer, asked, desk.shared.now()) {
         if ending == Some(Ending::Stall) {
             orders.send_instead(bytes, ending);
             return Response::new(Content::stream(Pace::stalled(), account, orders, None));
@@ -286,6 +300,11 @@ fn express(
     *response.status_mut() =
         StatusCode::from_u16(answer.status).expect("directives allow only valid statuses");
     *response.headers_mut() = answer.fields;
+    if desk.shared.ahead_s.load(Ordering::Relaxed) != 0 {
+        let date = httpdate::fmt_http_date(desk.shared.now());
+        let date = HeaderValue::from_str(&date).expect("a date is visible ASCII");
+        response.headers_mut().insert(DATE, date); // in the place of hyper's
+    }
     response
 }
 

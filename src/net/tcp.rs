@@ -8,7 +8,7 @@
 )]
 
 use std::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     future::Future,
     io,
     mem::MaybeUninit,
@@ -25,6 +25,7 @@ use monoio::{
 };
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
+use super::descriptors;
 use crate::buffer::Buffer;
 
 /// Connections that the kernel queues for a listener before it turns new ones away.
@@ -100,6 +101,10 @@ pub struct Listener {
     socket: TcpStream,
     /// Of the sockets accepted: io_uring waits by itself and wants blocking ones, epoll others.
     flags: libc::c_int,
+    /// The first descriptor that no client is to have.
+    ceiling: RawFd,
+    /// The last one that a client got.
+    last: Cell<RawFd>,
 }
 
 impl Listener {
@@ -114,7 +119,8 @@ impl Listener {
             super::runtime::Driver::Epoll => libc::SOCK_NONBLOCK,
             super::runtime::Driver::IoUring(_) => 0,
         };
-        Ok(Self { socket, flags: libc::SOCK_CLOEXEC | nonblocking })
+        let flags = libc::SOCK_CLOEXEC | nonblocking;
+        Ok(Self { socket, flags, ceiling: descriptors::ceiling(), last: Cell::new(0) })
     }
 
     /// Waits until a connection may be waiting. Dropping this future is harmless.
@@ -123,17 +129,21 @@ impl Listener {
         let _ = self.socket.readable(false).await;
     }
 
-    /// The next connection that waits, if one does. One system call.
+    /// The next connection that waits, if one does. One system call, or two when descriptors become short.
     ///
     /// # Errors
-    /// The kernel's; `EMFILE` and the like pass.
+    /// The kernel's; `EMFILE` and the like pass. `EMFILE` comes early: some descriptors are kept for others.
     pub fn take(&self) -> io::Result<Option<(Socket, SocketAddr)>> {
+        if self.last.get() >= self.ceiling && descriptors::next(&self.socket)? >= self.ceiling {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
         let accepted = with_descriptor(&self.socket, |socket| socket.accept4(self.flags));
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
         };
+        self.last.set(socket.as_raw_fd());
         // It fails only if the peer has gone already, which its first receive will tell.
         let _ = socket.set_tcp_nodelay(true);
         let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;

@@ -7,7 +7,11 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use outcrop::boundary::errand::{self, ErrandReader, Page};
-use outcrop::boundary::{counters, notice, orders::Orders, snapshot::Published};
+use outcrop::boundary::{
+    counters, notice,
+    orders::Orders,
+    snapshot::{Published, Snapshot},
+};
 use outcrop::control_plane::config::{self, DriverChoice, Environment};
 use outcrop::control_plane::names::Names;
 use outcrop::control_plane::prepare;
@@ -36,6 +40,7 @@ under_both_drivers!(
     a_page_that_is_late_holds_nobody_else_up,
     without_a_control_plane_there_are_no_pages,
     too_many_pages_at_once_are_refused,
+    a_panic_in_one_exchange_is_counted,
 );
 
 const CALCULATE: &str = "POST /spend/calculate HTTP/1.1";
@@ -177,16 +182,42 @@ fn a_proxy_ends_in_order_without_a_signal(driver: DriverChoice) {
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
 }
 
+/// A fault of ours costs one connection: a group here names a deployment that is not there.
+fn a_panic_in_one_exchange_is_counted(driver: DriverChoice) {
+    let core = Core::with(driver, |snapshot| snapshot.groups[0].members[0].deployment = 99);
+    let mut other = Client::connect(core.address);
+    let alive = "GET /health/liveliness HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_eq!(other.ask(alive).head.status, 200);
+    for round in 1..=3 {
+        let mut client = Client::connect(core.address);
+        client.send(request("POST /bedrock/model/claude/invoke HTTP/1.1", BEARER, b"{}"));
+        client.check_closed();
+        assert!(within(|| core.counters.read().panics == round));
+        assert_eq!(other.ask(alive).head.status, 200, "the core lives, and so do its others");
+    }
+    assert!(within(|| core.counters.read().in_flight == 0), "what panicked is not under way");
+    let told: Vec<_> =
+        std::iter::from_fn(|| core.notices.next()).map(|it| it.to_string()).collect();
+    assert!(told.len() == 3 && told[0].contains("panicked"), "{told:?}");
+}
+
 /// A core alone: the control plane is the test.
 struct Core {
     address: SocketAddr,
     errands: Option<ErrandReader>,
+    counters: counters::CoreReader,
+    notices: notice::NoticeReader,
     orders: Arc<Orders>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Core {
     fn start(driver: DriverChoice) -> Self {
+        Self::with(driver, |_| {})
+    }
+
+    /// With a snapshot that no configuration makes.
+    fn with(driver: DriverChoice, change: impl FnOnce(&mut Snapshot)) -> Self {
         let nobody = ([127, 0, 0, 1], free_port()).into();
         let file = config_file(driver, &[Deployment::plain(nobody)], "");
         let loaded = config::load(&file, &Environment::default()).expect("no errors");
@@ -194,7 +225,10 @@ impl Core {
         let mut lasting = prepare::Lasting::default();
         let mut names = Names::in_memory();
         let snapshot = prepare::snapshot(&loaded.settings, &mut lasting, &mut names);
-        let snapshot = snapshot.expect("names in memory");
+        let mut snapshot = snapshot.expect("names in memory");
+        change(&mut snapshot);
+        let (counters, counts) = counters::channel();
+        let (notices, notice_reader) = notice::channel();
         let bound = Bound::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = bound.address().expect("its address");
         let (errands, reader) = errand::channel();
@@ -214,15 +248,16 @@ impl Core {
                 certificates,
                 number: 0,
                 ledger: None,
-                counters: counters::channel().0,
+                counters,
                 budget: Arc::new(outcrop::policy::budget::RetryBudget::new(1)),
-                notices: notice::channel().0,
+                notices,
                 errands,
             },
             orders: orders.clone(),
         };
         let thread = Some(std::thread::spawn(move || worker::run(start)));
-        Self { address, errands: Some(reader), orders, thread }
+        let (counters, notices) = (counts, notice_reader);
+        Self { address, errands: Some(reader), counters, notices, orders, thread }
     }
 
     fn errand(&mut self) -> errand::Errand {

@@ -21,6 +21,7 @@ under_both_drivers!(
     a_stream_goes_on_in_the_process_that_began_it,
     one_that_does_not_start_changes_nothing,
     a_stop_ends_the_one_that_starts,
+    what_a_killed_predecessor_leaves_is_recorded,
     swaps_under_load_fail_nobody,
 );
 
@@ -223,6 +224,30 @@ fn a_stop_ends_the_one_that_starts(driver: DriverChoice) {
     let status = rig.running.wait();
     assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", rig.said());
     assert!(has_ended(starting), "nobody would end it");
+}
+
+/// The old one is killed while it ends: what its ledger holds is the new one's to record, though that has
+/// started already.
+fn what_a_killed_predecessor_leaves_is_recorded(driver: DriverChoice) {
+    let mut rig = Rig::start(driver, "hand-over-killed");
+    let mut streaming = rig.connect();
+    let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=5; gate\r\n");
+    streaming.send(request(STREAM, &fields, b"{}"));
+    rig.stand_in.release_frames(1);
+    streaming.head().expect("a head");
+    let old = rig.running.pid();
+    let new = rig.swap(old);
+    send("-KILL", old);
+    assert!(within(|| rig.running.exited().is_some()), "it was killed");
+    assert_eq!(rig.connect().ask(request(INVOKE, BEARER, b"{}")).head.status, 200);
+    assert!(within(|| rig.accounts() == 2), "{} of 2\n{}", rig.accounts(), rig.said());
+    let logs = format!("GET /spend/logs?limit=10 HTTP/1.1\r\nHost: x\r\n{BEARER}\r\n");
+    let rows = rig.connect().ask(logs).json();
+    let outcomes: Vec<_> =
+        rows.as_array().expect("rows").iter().map(|row| &row["outcome"]).collect();
+    assert!(outcomes.iter().any(|outcome| **outcome == "interrupted"), "{rows:#}");
+    assert!(rows.as_array().expect("rows").iter().all(|row| row["model_group"] == "claude"));
+    rig.end(new);
 }
 
 /// What clients saw, together.

@@ -31,6 +31,8 @@
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
 //! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
 //! - [`hand_over`]: SIGUSR2: another binary takes over, and no client notices.
+//! - [`systemd`]: sockets from a service manager, and what it hears.
+//! - [`surroundings`]: descriptors that run out, a clock that is wrong, a kernel without io_uring.
 //! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
 //!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
 //! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
@@ -102,6 +104,10 @@ mod stopping;
 mod store;
 #[cfg(feature = "stand-in")]
 mod sums;
+#[cfg(feature = "stand-in")]
+mod surroundings;
+#[cfg(feature = "stand-in")]
+mod systemd;
 mod tidy;
 #[cfg(feature = "stand-in")]
 mod turns;

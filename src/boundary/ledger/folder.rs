@@ -56,18 +56,8 @@ pub fn open(folder: &Path, cores: usize, shape: Shape) -> io::Result<Opened> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no ledger has this shape"));
     }
     fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
-    let mut opened = Opened { rings: Vec::new(), leftovers: Vec::new(), damaged: Vec::new() };
-    for (_, path) in files(folder).map_err(|error| at(folder, &error))? {
-        match take_up(&path, &mut opened.damaged) {
-            Ok(reader) => opened.leftovers.extend(reader),
-            // Its owner has ended since we looked, and all of it is recorded.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => opened.damaged.push(Damaged {
-                path,
-                what: format!("{error}; what it holds is not recorded until a start can read it"),
-            }),
-        }
-    }
+    let Left { leftovers, damaged } = left(folder)?;
+    let mut opened = Opened { rings: Vec::new(), leftovers, damaged };
     let mut number = 0;
     for _ in 0..cores {
         opened.rings.push(create(folder, &mut number, shape)?);
@@ -75,6 +65,34 @@ pub fn open(folder: &Path, cores: usize, shape: Shape) -> io::Result<Opened> {
     // The names themselves must outlast a power failure.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| at(folder, &error))?;
     Ok(opened)
+}
+
+/// What processes that are no more have left, the oldest name first.
+pub struct Left {
+    /// To be read to their ends.
+    pub leftovers: Vec<Reader>,
+    /// Files that cannot be read as they should; to be told.
+    pub damaged: Vec<Damaged>,
+}
+
+/// Takes up what others left, now: one that handed over to us may be killed before its files are empty.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn left(folder: &Path) -> io::Result<Left> {
+    let mut found = Left { leftovers: Vec::new(), damaged: Vec::new() };
+    for (_, path) in files(folder).map_err(|error| at(folder, &error))? {
+        match take_up(&path, &mut found.damaged) {
+            Ok(reader) => found.leftovers.extend(reader),
+            // Its owner has ended since we looked, and all of it is recorded.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => found.damaged.push(Damaged {
+                path,
+                what: format!("{error}; what it holds is not recorded until a start can read it"),
+            }),
+        }
+    }
+    Ok(found)
 }
 
 /// An error that says where.

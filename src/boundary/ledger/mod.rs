@@ -11,7 +11,7 @@
 //! last [`Syncer::sync`].
 //!
 //! A file belongs to one process, through a lock that ends with it. The next process makes files of its own
-//! and reads the old ones to their end ([`open`]).
+//! and reads the old ones to their end: at its start ([`open`]), and while it lives ([`left`]).
 
 pub mod entry;
 mod failed;
@@ -27,7 +27,7 @@ mod tests;
 mod usage;
 mod writer;
 
-pub use folder::{Damaged, Opened, is_ours, open};
+pub use folder::{Damaged, Left, Opened, is_ours, left, open};
 pub use mapping::Shape;
 pub use reader::{Reader, Syncer, set_aside};
 pub use writer::{Ticket, Writer};

@@ -44,7 +44,7 @@ use self::{
 };
 use crate::{
     boundary::ledger::{Reader, Syncer, entry::Entry},
-    limits::{LEDGER_TICK_MS, LOSSES_EVERY_MS, STORE_ENTRIES_MAX},
+    limits::{ADOPT_EVERY_MS, LEDGER_TICK_MS, LOSSES_EVERY_MS, STORE_ENTRIES_MAX},
 };
 
 /// Counts ticks down.
@@ -96,12 +96,19 @@ pub struct Bookkeeper<S> {
     sync_ms: u64,
     until_sync: Countdown,
     syncing: Option<JoinHandle<io::Result<()>>>,
+    /// None: what others leave while we live waits for the next start.
+    finder: Option<Finder>,
+    until_adoption: Countdown,
     health: Arc<Health>,
     asker: Asker,
     asks: mpsc::Receiver<Ask>,
     /// Who waits for a batch to be settled.
     waiting: Vec<(u64, oneshot::Sender<()>)>,
 }
+
+/// Finds rings that others have left, and knows by then what their entries refer to; it says what is wrong
+/// with others.
+pub type Finder = Box<dyn FnMut(&mut dyn FnMut(&str)) -> Vec<Reader>>;
 
 enum Event {
     Written(Result<(), SinkError>),
@@ -144,11 +151,21 @@ impl<S: Sink + 'static> Bookkeeper<S> {
             sync_ms,
             until_sync: Countdown::default(),
             syncing: None,
+            finder: None,
+            until_adoption: Countdown::default(),
             health: Arc::default(),
             asker,
             asks,
             waiting: Vec::new(),
         })
+    }
+
+    /// As it is, and takes up what others leave while we live.
+    #[must_use]
+    pub fn with_finder(self, finder: Finder) -> Self {
+        let mut until_adoption = Countdown::default();
+        until_adoption.start(ADOPT_EVERY_MS);
+        Self { finder: Some(finder), until_adoption, ..self }
     }
 
     /// The numbers, for metrics and health pages.
@@ -201,15 +218,27 @@ impl<S: Sink + 'static> Bookkeeper<S> {
             &mut self.until_disk,
             &mut self.until_losses_told,
             &mut self.until_sync,
+            &mut self.until_adoption,
         ];
         countdowns.into_iter().for_each(Countdown::tick);
         let is_due = self.away_ms.is_some() && self.until_spill.is_over();
         if (is_due || is_pressing) && self.until_disk.is_over() {
             self.spill(say);
         }
+        self.adopt(say);
         self.tell_losses(say);
         self.sync();
         self.count();
+    }
+
+    /// What processes have left that have ended since we began.
+    fn adopt(&mut self, say: &mut impl FnMut(&str)) {
+        let Some(finder) = self.finder.as_mut().filter(|_| self.until_adoption.is_over()) else {
+            return;
+        };
+        self.until_adoption.start(ADOPT_EVERY_MS);
+        self.unsettled.add(finder(say));
+        self.spill.look_again();
     }
 
     fn asked(&mut self, Ask { wish, answer }: Ask, observe: &mut impl FnMut(&[Entry])) {

@@ -28,6 +28,10 @@ pub(super) struct Spill {
     /// Numbers of segments that nobody of us has open, and their sizes; the oldest first.
     waiting: VecDeque<(u64, u64)>,
     replaying: Option<Replaying>,
+    /// Its number.
+    replaying_number: u64,
+    /// Those that cannot be read or deleted: another start may.
+    refused: Vec<u64>,
     /// Read from it, and not yet recorded.
     chunk: Option<Rc<Vec<Entry>>>,
     next_number: u64,
@@ -40,20 +44,26 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Numbers and sizes of the folder's segments, the oldest first.
+fn segments(folder: &Path) -> io::Result<Vec<(u64, u64)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix("spill-")?.strip_suffix(".seg"));
+        if let Some(number) = number.and_then(|number| number.parse().ok()) {
+            found.push((number, entry.metadata().map_or(0, |it| it.len())));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 impl Spill {
     /// Finds what was left.
     pub(super) fn open(folder: PathBuf, create: Create) -> io::Result<Self> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let number =
-                name.to_str().and_then(|name| name.strip_prefix("spill-")?.strip_suffix(".seg"));
-            if let Some(number) = number.and_then(|number| number.parse().ok()) {
-                found.push((number, entry.metadata().map_or(0, |it| it.len())));
-            }
-        }
-        found.sort_unstable();
+        let found = segments(&folder)?;
         let next_number = found.last().map_or(1, |(number, _): &(u64, _)| number.saturating_add(1));
         Ok(Self {
             folder,
@@ -61,10 +71,28 @@ impl Spill {
             appending: None,
             waiting: found.into(),
             replaying: None,
+            replaying_number: 0,
+            refused: Vec::new(),
             chunk: None,
             next_number,
             torn: 0,
         })
+    }
+
+    /// Finds what others have left since: what we have open or know of already is passed over, and what is
+    /// another's will be, when it is its turn.
+    pub(super) fn look_again(&mut self) {
+        let Ok(found) = segments(&self.folder) else { return };
+        let open = [
+            self.appending.as_ref().map(|_| self.next_number - 1),
+            self.replaying.as_ref().map(|_| self.replaying_number),
+        ];
+        let is_new = |number: &u64| {
+            let waits = self.waiting.iter().any(|(waiting, _)| waiting == number);
+            !waits && !open.contains(&Some(*number)) && !self.refused.contains(number)
+        };
+        let new: Vec<_> = found.into_iter().filter(|(number, _)| is_new(number)).collect();
+        self.waiting.extend(new);
     }
 
     /// On disk, that we know of.
@@ -143,8 +171,11 @@ impl Spill {
                 let (number, _) = self.waiting.pop_front()?;
                 let path = self.path(number);
                 match Replaying::open(path.clone()) {
-                    Ok(segment) => self.replaying = segment,
-                    Err(error) => tell(&path, &error),
+                    Ok(segment) => (self.replaying, self.replaying_number) = (segment, number),
+                    Err(error) => {
+                        self.refused.push(number);
+                        tell(&path, &error);
+                    }
                 }
             }
             let Some(segment) = &mut self.replaying else { continue };
@@ -155,6 +186,7 @@ impl Spill {
                 }
                 Err(error) => {
                     tell(segment.path(), &error);
+                    self.refused.push(self.replaying_number);
                     self.replaying = None;
                 }
             }
@@ -168,6 +200,7 @@ impl Spill {
         if let Some(segment) = self.replaying.take_if(|segment| segment.is_at_end()) {
             let path = segment.path().to_owned();
             if let Err(error) = segment.remove() {
+                self.refused.push(self.replaying_number);
                 tell(&path, &error);
             }
         }

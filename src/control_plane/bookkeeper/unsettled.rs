@@ -42,6 +42,11 @@ impl Unsettled {
         }
     }
 
+    /// Further files, which others have left.
+    pub(super) fn add(&mut self, readers: Vec<Reader>) {
+        self.sources.extend(readers.into_iter().map(Some));
+    }
+
     fn readers(&self) -> impl Iterator<Item = &Reader> {
         self.sources.iter().flatten()
     }
