@@ -324,7 +324,7 @@ fn all_errors_are_reported_at_once() {
     model: openai/x
     aws_region_name: nowhere
     weight: -1
-    aws_profile_name: p
+    litellm_credential_name: p
     api_base: x
 - litellm_params: {model: a.b, aws_access_key_id: x}
 outcrop: {driver: x}
