@@ -118,6 +118,8 @@ mod tests {
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
             passthrough: None,
+            client_credentials: Vec::new(),
+            needs_verified_signature: false,
             router: Router::default(),
         };
         let decided = decide(host, None, &settings).map(|bind| bind.address.to_string());

@@ -14,7 +14,10 @@ use crate::{
     boundary::credential::CredentialCell,
     boundary::ledger::entry::KeyRef,
     boundary::snapshot::{Deployment, Endpoint, Snapshot, Timeouts, next_generation},
-    policy::{auth::Keys, standing::Standing},
+    policy::{
+        auth::{ClientCredential, Keys},
+        standing::Standing,
+    },
 };
 
 /// The endpoints of a process: one for each place, whoever names it, as long as the process lives.
@@ -148,11 +151,23 @@ pub fn snapshot(
             .add_key(&KeyName { api_key: MASTER_KEY_NAME.into(), alias: MASTER_KEY_NAME.into() })?,
         None => KeyRef::default(),
     };
+    let mut client_keys: Vec<KeyRef> = Vec::new();
+    for client in &settings.client_credentials {
+        let alias = client.access_key_id.clone();
+        let api_key = format!("client_credential:{alias}");
+        client_keys.push(names.add_key(&KeyName { api_key, alias })?);
+    }
+    let master = settings.master_key.as_ref().map(|key| key.expose());
+    let mut clients = settings.client_credentials.clone();
+    // Who has the key has its pair, too: `outcrop client-credentials` prints it.
+    clients.extend(master.map(ClientCredential::derived));
+    client_keys.extend(master.map(|_| key));
     names.settle()?;
     let router = &settings.router;
     Ok(Snapshot {
         generation: next_generation(),
-        keys: Keys::new(settings.master_key.as_ref().map(|key| key.expose())),
+        keys: Keys::new(master).with_clients(clients, settings.needs_verified_signature),
+        client_keys,
         routes,
         groups,
         deployments,

@@ -23,7 +23,10 @@ use crate::{
         notice::{Event, Notices},
         snapshot::{Published, Snapshot},
     },
-    data_plane::{connection, dispatch::SigningKeys, intake::Birth, pool::Pool, scratch::Spares},
+    data_plane::{
+        connection, dispatch::SigningKeys, door::CheckingKeys, intake::Birth, pool::Pool,
+        scratch::Spares,
+    },
     limits::{ACCEPT_PAUSE_MS, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
@@ -93,6 +96,8 @@ pub struct Worker {
     pub tls: ClientTls,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
+    /// Keys that clients' signatures are checked with.
+    pub checking: RefCell<CheckingKeys>,
     /// Which deployment is next.
     pub balancer: RefCell<Balancer>,
     /// This core's number, from 0.
@@ -122,6 +127,7 @@ impl Worker {
             spares: Spares::default(),
             tls,
             signing: RefCell::default(),
+            checking: RefCell::default(),
             balancer: RefCell::new(Balancer::new(number.into(), budget)),
             number,
             ledger: ledger.map(Rc::new),
