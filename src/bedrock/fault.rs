@@ -162,24 +162,12 @@ impl Fault {
                 "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id."
             }
             Self::WrongKey => "The key sent with the request is not valid for this proxy.",
-            Self::UnverifiedSignature => {
-                "The access key id of the signature is no client credential of this proxy."
-            }
-            Self::IncompleteSignature => {
-                "The Authorization field is no complete AWS4-HMAC-SHA256 signature of this request."
-            }
-            Self::InvalidSignature => {
-                "The request signature we calculated does not match the signature you provided. Check the secret access key, and that every x-amz field is signed."
-            }
-            Self::SignatureExpired => {
-                "Signature expired: it was made more than five minutes ago; check your clock."
-            }
-            Self::SignatureEarly => {
-                "Signature not yet current: it is of more than five minutes from now; check your clock."
-            }
-            Self::NotForPages => {
-                "A client credential is for Bedrock's operations; this page needs a key."
-            }
+            Self::UnverifiedSignature
+            | Self::IncompleteSignature
+            | Self::InvalidSignature
+            | Self::SignatureExpired
+            | Self::SignatureEarly
+            | Self::NotForPages => self.message_of_signature(),
             Self::UnknownModel => {
                 "No model of this name is configured here; GET /v1/models lists the names."
             }
@@ -233,6 +221,31 @@ impl Fault {
             Self::Unaccountable => {
                 "This proxy cannot record what requests cost, and is told to serve none then; try again."
             }
+        }
+    }
+
+    /// Of a client credential's.
+    fn message_of_signature(self) -> &'static str {
+        match self {
+            Self::UnverifiedSignature => {
+                "The access key id of the signature is no client credential of this proxy."
+            }
+            Self::IncompleteSignature => {
+                "The Authorization field is no complete AWS4-HMAC-SHA256 signature of this request."
+            }
+            Self::InvalidSignature => {
+                "The request signature we calculated does not match the signature you provided. Check the secret access key, and that every x-amz field is signed."
+            }
+            Self::SignatureExpired => {
+                "Signature expired: it was made more than five minutes ago; check your clock."
+            }
+            Self::SignatureEarly => {
+                "Signature not yet current: it is of more than five minutes from now; check your clock."
+            }
+            Self::NotForPages => {
+                "A client credential is for Bedrock's operations; this page needs a key."
+            }
+            _ => "The signature was refused.",
         }
     }
 

@@ -125,7 +125,7 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
     let names = Arc::new(std::mem::take(&mut ledger.names));
     let budget = Arc::new(RetryBudget::new(count));
     let client_config = tls::client_config(roots.clone());
-    let credentials = Credentials::new(
+    let (credentials, first_credentials) = Credentials::new(
         &lasting.credentials.renewable,
         client_config.map_err(|error| RunError::Tls(error.to_string()))?,
         notices.clone(),
@@ -136,12 +136,12 @@ pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running
         published: published.clone(),
         address,
         endpoints: lasting.endpoints.all().to_vec(),
-        credentials: credentials.clone(),
+        credentials,
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
-    credentials.wait_for_first(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
+    first_credentials.wait(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
     let (cores, control) = (Vec::new(), Some(control));
     let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
     let mut counters = counters.into_iter();

@@ -45,8 +45,8 @@ fn signed(
         .build()
         .expect("all is set")
         .into();
-    let fields = [("host", "x"), ("content-type", "application/json")];
-    let url = format!("http://x{target}");
+    let fields = [("host", "proxy.test"), ("content-type", "application/json")];
+    let url = format!("http://proxy.test{target}");
     let body = SignableBody::Bytes(content);
     let signable = SignableRequest::new(method, url, fields.into_iter(), body).expect("a request");
     let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
@@ -55,6 +55,10 @@ fn signed(
         made.push_str(&format!("{name}: {value}\r\n"));
     }
     request(&format!("{method} {target} HTTP/1.1"), &made, content)
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(outcrop::net::clock::unix_now().0)
 }
 
 fn ask(proxy: &Proxy, bytes: &[u8]) -> Answer {
@@ -75,7 +79,7 @@ fn who_signs_well_is_let_in_and_named(driver: DriverChoice) {
         ((ID, SECRET), "/bedrock/model/claude/invoke?b=%2F&a=1", b""),
         ((ID, SECRET), "/bedrock/model/cl%61ude/converse", &[b'x'; 100_000]),
     ] {
-        let answer = ask(&pair.proxy, &signed(("POST", target), key, content, SystemTime::now()));
+        let answer = ask(&pair.proxy, &signed(("POST", target), key, content, now()));
         assert_eq!(answer.head.status, 200, "{target}: {answer:?}");
         let seen = pair.stand_in.record().last().expect("a request");
         assert_eq!(seen.content_length, content.len() as u64);
@@ -88,7 +92,7 @@ fn who_signs_well_is_let_in_and_named(driver: DriverChoice) {
 
 fn who_signs_wrong_learns_only_that(driver: DriverChoice) {
     let pair = pair(driver, CLIENTS);
-    let now = SystemTime::now();
+    let now = now();
     let good = signed(("POST", TARGET), (ID, SECRET), b"{\"a\":1}", now);
     let wrong = |bytes: &[u8], error: &str| {
         let mut client = pair.proxy.connect();
@@ -109,7 +113,7 @@ fn who_signs_wrong_learns_only_that(driver: DriverChoice) {
         (signed(("POST", TARGET), (ID, "another-secret-altogether-here"), b"{}", now), invalid),
         (replaced("{\"a\":1}", "{\"a\":2}"), invalid),
         (replaced("/converse", "/invoke"), invalid),
-        (replaced("Host: x", "Host: y"), invalid),
+        (replaced("Host: proxy.test", "Host: proxy.tesu"), invalid),
         (replaced("application/json", "application/jsoN"), invalid),
         (replaced("Content-Type:", "x-amzn-bedrock-trace: ENABLED\r\nContent-Type:"), invalid),
         (replaced("/eu-central-1/", "/eu-central-2/"), invalid),
@@ -148,12 +152,12 @@ fn who_signs_wrong_learns_only_that(driver: DriverChoice) {
 }
 
 fn an_access_key_id_alone_is_no_key_if_that_is_said(driver: DriverChoice) {
-    let by_id = signed(("POST", TARGET), (KEY, "anything-at-all"), b"{}", SystemTime::now());
+    let by_id = signed(("POST", TARGET), (KEY, "anything-at-all"), b"{}", now());
     let lenient = pair(driver, CLIENTS);
     assert_eq!(ask(&lenient.proxy, &by_id).head.status, 200, "as LiteLLM takes it");
     let strict = pair(driver, &format!("{CLIENTS}  require_verified_signature: true\n"));
     ask(&strict.proxy, &by_id).check_fault(403, "UnrecognizedClientException");
-    let good = signed(("POST", TARGET), (ID, SECRET), b"{}", SystemTime::now());
+    let good = signed(("POST", TARGET), (ID, SECRET), b"{}", now());
     assert_eq!(ask(&strict.proxy, &good).head.status, 200);
     let bearer = request(&format!("POST {TARGET} HTTP/1.1"), BEARER, b"{}");
     assert_eq!(ask(&strict.proxy, &bearer).head.status, 200);

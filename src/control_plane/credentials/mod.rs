@@ -15,7 +15,7 @@ mod tests;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     time::{Duration, SystemTime},
 };
@@ -37,7 +37,26 @@ use crate::{
         CREDENTIAL_AGAIN_MS_MAX, CREDENTIAL_AGAIN_MS_MIN, CREDENTIAL_ASK_MS_MAX,
         CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, RENEWAL_LEAD_MS_MAX,
     },
+    net::clock,
 };
+
+/// Waits until each source was asked once.
+pub struct First {
+    asked: Receiver<()>,
+    count: usize,
+}
+
+impl First {
+    /// But no longer than `limit`. Not for an asynchronous thread.
+    pub fn wait(self, limit: Duration) {
+        let until = clock::now() + limit;
+        for _ in 0..self.count {
+            if self.asked.recv_timeout(until.saturating_duration_since(clock::now())).is_err() {
+                return;
+            }
+        }
+    }
+}
 
 /// All sources, and what is told of them.
 #[derive(Clone)]
@@ -45,33 +64,25 @@ pub struct Credentials {
     renewable: Arc<[Renewable]>,
     http: Http,
     notices: Notices,
-    /// Sources that were asked at least once.
-    asked: Arc<AtomicUsize>,
+    /// Told by each source when it was asked once.
+    first: Sender<()>,
     /// The page that says who has none.
     ready: Arc<ArcSwap<Bytes>>,
 }
 
 impl Credentials {
-    /// Of these sources, asked over `tls`.
+    /// Of these sources, asked over `tls`; and who waits for their first answers.
     #[must_use]
     pub fn new(
         renewable: &[Renewable],
         tls: Arc<ClientConfig>,
         notices: Notices,
         ready: Arc<ArcSwap<Bytes>>,
-    ) -> Self {
+    ) -> (Self, First) {
+        let (first, asked) = channel();
+        let count = renewable.len();
         let (renewable, http) = (renewable.into(), Http::new(tls));
-        Self { renewable, http, notices, asked: Arc::default(), ready }
-    }
-
-    /// Waits until each source was asked once, but no longer than `limit`. Not for an asynchronous thread.
-    pub fn wait_for_first(&self, limit: Duration) {
-        let until = std::time::Instant::now() + limit;
-        while self.asked.load(Ordering::Relaxed) < self.renewable.len()
-            && std::time::Instant::now() < until
-        {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        (Self { renewable, http, notices, first, ready }, First { asked, count })
     }
 
     /// Keeps all of them in force, for ever.
@@ -106,7 +117,7 @@ impl Credentials {
             };
             self.tell();
             if !std::mem::replace(&mut was_asked, true) {
-                self.asked.fetch_add(1, Ordering::Relaxed);
+                let _ = self.first.send(()); // or nobody waits any more
             }
             let until = Instant::now() + wait;
             while Instant::now() < until && !cell.take_wanted() {
@@ -131,7 +142,8 @@ impl Credentials {
 
 /// Until then.
 fn left(at: SystemTime) -> Duration {
-    at.duration_since(SystemTime::now()).unwrap_or_default()
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock::unix_now().0);
+    at.duration_since(now).unwrap_or_default()
 }
 
 /// When to ask for the next, of one that lives for so long: with time left to fail in, and not when everybody
