@@ -253,11 +253,8 @@ fn wildcards_take_ids_and_arns(driver: DriverChoice) {
     }
     assert_eq!(world.sent(), sent);
     let rows = world.proxy.rows(4);
-    let row = |model: &str| {
-        rows.iter()
-            .find(|row| row["model"] == model)
-            .unwrap_or_else(|| panic!("{model}: {rows:#?}"))
-    };
+    let row =
+        |model: &str| rows.iter().find(|row| row["model"] == model).expect("a row of this model");
     // What has a list price is a deployment by itself: its name and its cost are known.
     let nova = row("amazon.nova-lite-v1:0");
     assert!(is_positive(nova), "{nova}");
@@ -345,12 +342,12 @@ fn what_is_billed_is_told_and_what_is_free_costs_nothing(driver: DriverChoice) {
 fn operations_without_a_model_are_not_tried_twice(driver: DriverChoice) {
     let world = World::new(driver, &["claude"], "    allowed_operations: \"*\"\n");
     for status in [429, 500, 503] {
-        world.agents.set_fault(&format!("status={status}")).unwrap();
+        world.agents.set_fault(&format!("status={status}")).expect("a directive");
         let sent = world.sent();
         let answer = world.ask("POST /agents/A", "{}");
         assert_eq!((answer.head.status, world.sent()), (status, sent + 1));
     }
-    world.agents.set_fault("").unwrap();
+    world.agents.set_fault("").expect("a directive");
     assert_eq!(
         world.ask("POST /agents/A", "{}").head.status,
         200,

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use self::ask::Asker;
@@ -119,8 +119,8 @@ impl Credentials {
             if !std::mem::replace(&mut was_asked, true) {
                 let _ = self.first.send(()); // or nobody waits any more
             }
-            let until = Instant::now() + wait;
-            while Instant::now() < until && !cell.take_wanted() {
+            let until = clock::now() + wait;
+            while clock::now() < until && !cell.take_wanted() {
                 if expires.is_some_and(|at| left(at).is_zero()) {
                     expires = None;
                     cell.withdraw();
