@@ -15,6 +15,8 @@ use outcrop::{
     control_plane::{
         bind::{self, DEFAULT_PORT},
         config::{self, Environment},
+        reload::Source,
+        running::Plan,
         supervisor,
     },
     mock_bedrock::{Authority, Options, Seen, StandIn},
@@ -73,7 +75,9 @@ pub fn run(arguments: &Arguments, mut say: impl FnMut(&str)) -> Result<(), Strin
         .map_err(words("cannot write the demo's configuration"))?;
 
     let ca = ca.to_str().ok_or("the temporary folder's name is not UTF-8")?;
-    let loaded = config::load(&file, &Environment::from_pairs([("SSL_CERT_FILE", ca)]));
+    let environment = Environment::from_pairs([("SSL_CERT_FILE", ca)]);
+    let source = Source { path: file.clone(), environment };
+    let loaded = config::load(&source.path, &source.environment);
     let loaded = loaded
         .map_err(|problems| format!("the demo's own configuration is wrong: {problems:?}"))?;
     let bind = bind::decide(None, Some(arguments.port), &loaded.settings)
@@ -90,7 +94,7 @@ pub fn run(arguments: &Arguments, mut say: impl FnMut(&str)) -> Result<(), Strin
         running.address(),
         commands(&running.address().to_string())
     ));
-    running.wait(say).map_err(|error| error.to_string())
+    running.wait(Plan::of(source), say).map_err(|error| error.to_string())
 }
 
 /// A folder of our own, gone when the demo ends.

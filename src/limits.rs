@@ -35,6 +35,8 @@ pub const CREDENTIAL_AGAIN_MS_MIN: u64 = 500;
 pub const CREDENTIAL_AGAIN_MS_MAX: u64 = 30_000;
 /// How often a source is asked whose credential does not end. LiteLLM's.
 pub const CREDENTIAL_STATIC_MS: u64 = 600_000;
+/// How often readiness is told anew who has no credential. Ours.
+pub const CREDENTIAL_TELL_MS: u64 = 500;
 /// How long before its end a credential is renewed, at least; a quarter of its life, if that is less. Ours.
 pub const RENEWAL_LEAD_MS_MAX: u64 = 600_000;
 /// How often a source's task looks whether a core wants another credential. Ours.
@@ -119,6 +121,18 @@ pub const ERRAND_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 pub const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Probes of `GET /health?probe=true` at once. Ours. Hit: the others wait.
 pub const PROBES_AT_ONCE_MAX: usize = 32;
+/// Client connections of one core, by default. Ours: at 4 KiB each, a quarter of a gigabyte. Hit: 503, and it is
+/// closed; those that are open go on.
+pub const CONNECTIONS_MAX_DEFAULT: u64 = 65_536;
+/// Connections beyond that which are told so with 503, at a time. Ours. Hit: they are closed without a word.
+pub const CONNECTIONS_REFUSED_MAX: u64 = 256;
+/// Megabytes of content that all requests of one core hold together, by default. Ours. Hit: 503.
+pub const CONTENT_IN_FLIGHT_MB_DEFAULT: u64 = 1024;
+/// How slowly content may come in the mean, once [`CONTENT_GRACE_MS`] have passed. Ours: a byte now and then is an
+/// attack. Hit: 408.
+pub const CONTENT_BYTES_PER_S_MIN: u64 = 1024;
+/// For how long content may come more slowly than that. Ours.
+pub const CONTENT_GRACE_MS: u64 = 60_000;
 /// Bytes of a probe's answer that are read. Ours. Hit: what follows is not looked at.
 pub const PROBE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 /// How long one probe may take. Ours. Hit: the deployment is unhealthy.
@@ -198,6 +212,8 @@ pub const TIMEOUT_S_MAX: f64 = 86_400.0;
 pub const COOLDOWN_S_MAX: f64 = 86_400.0;
 /// `allowed_fails`. Ours. Hit: no start.
 pub const ALLOWED_FAILS_MAX: u64 = 1_000_000_000;
+/// What any bound of a core may be set to. Ours. Hit: no start.
+pub const BOUND_MAX: u64 = 1_000_000_000;
 /// `order`. Ours. Hit: no start.
 pub const ORDER_MAX: u64 = 1_000_000;
 /// The part of all requests, as its 1/n, that may be repeated. Ours. Hit: the last failure is the client's.
@@ -240,6 +256,12 @@ pub const UPSTREAM_IDLE_MS_MAX: u64 = 20_000;
 pub const RESOLVE_MS_MAX: u64 = 5_000;
 /// All look-ups before the first connection is accepted. Ours. Hit: we serve without the missing ones.
 pub const RESOLVE_AT_START_MS_MAX: u64 = 2_000;
+/// How long a successor may take until it serves: its configuration, its ledger, names to resolve. Ours. Hit: it
+/// is ended, and we serve on.
+pub const HAND_OVER_MS_MAX: u64 = 60_000;
+/// How long a reload waits for the cores to see it before it is said to be in force. Ours: a core looks ten
+/// times a second. Hit: it is said all the same.
+pub const RELOAD_SEEN_MS_MAX: u64 = 2_000;
 /// Between two look-ups of the endpoints' names: AWS's answers live 60 s at most. Ours.
 pub const RESOLVE_EVERY_MS: u64 = 30_000;
 /// Until the next look-up when a name has no address yet. Ours.
@@ -255,6 +277,16 @@ pub const LEDGER_SYNC_MS_MAX: u64 = 60_000;
 pub const RETENTION_S_MAX: u64 = 100 * 366 * 86_400;
 /// How often a core looks at what other threads tell it (snapshot, shutdown), and sweeps idle connections.
 pub const TICK_MS: u64 = 100;
+/// Connections that a core accepts before others have their turn. Ours.
+pub const ACCEPTS_AT_ONCE_MAX: usize = 64;
+/// How often it does so for the last time, when it ends: the kernel's queue has 4,096. Ours. Hit: the others are
+/// refused.
+pub const ACCEPT_LAST_ROUNDS_MAX: usize = 128;
+/// How long, at an end, idle connections are kept for one request more, so that none meets a connection that
+/// closes: longer than clients under load pause. Ours.
+pub const DRAIN_IDLE_MS: u64 = 1_000;
+/// The same when another process serves on, and so nobody waits for our end. Ours.
+pub const HANDED_OVER_IDLE_MS: u64 = 10_000;
 /// Between two tries to accept when descriptors or memory are short. Ours.
 pub const ACCEPT_PAUSE_MS: u64 = 20;
 /// How long in-flight requests may take to finish after SIGTERM. Ours. Hit: they are cut.

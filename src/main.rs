@@ -12,11 +12,18 @@ use outcrop::{
         bind,
         config::{self, Environment, Loaded, Problem},
         prices_command,
+        reload::Source,
+        running::Plan,
         spend::{Day, GroupBy, ReportQuery},
         spend_command::{self, Form},
-        supervisor,
+        successor::Program,
+        supervisor::{self, Sockets},
+        systemd::ServiceManager,
     },
-    net::signals,
+    net::{
+        inherited::{self, Inherited},
+        signals,
+    },
     policy::auth::ClientCredential,
 };
 
@@ -207,7 +214,11 @@ fn spend(flags: &Spend) -> ExitCode {
 }
 
 fn load(path: &Path) -> Result<Loaded, ExitCode> {
-    config::load(path, &Environment::of_process()).map_err(|problems| {
+    read(&Source { path: path.to_owned(), environment: Environment::of_process() })
+}
+
+fn read(source: &Source) -> Result<Loaded, ExitCode> {
+    config::load(&source.path, &source.environment).map_err(|problems| {
         say_all(&problems);
         say("the configuration holds errors; nothing was started");
         ExitCode::from(USAGE)
@@ -219,33 +230,62 @@ fn serve(flags: &Serve) -> ExitCode {
         say("--config FILE is needed: a LiteLLM config.yaml; `outcrop demo` needs none");
         return ExitCode::from(USAGE);
     };
-    let loaded = match load(path) {
+    let source = Source { path: path.clone(), environment: Environment::of_process() };
+    // Before anything is opened: the numbers that were passed must not be taken for others.
+    let inherited = match inherited::take(|name| source.environment.get(name).map(str::to_owned)) {
+        Ok(inherited) => inherited,
+        Err(error) => return misused(&error),
+    };
+    let loaded = match read(&source) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
     say_all(&loaded.warnings);
-    let bind = match bind::decide(flags.host.as_deref(), flags.port, &loaded.settings) {
-        Ok(bind) => bind,
-        Err(error) => {
-            say(&error.to_string());
-            return ExitCode::from(USAGE);
-        }
-    };
-    if let Some(reason) = bind.reason {
-        say(&format!("listening on this machine only: {reason}"));
-    }
     signals::hold(); // until somebody listens for them
-    let running = match supervisor::start(&loaded.settings, &bind, flags.num_workers) {
+    let (sockets, predecessor, leaves_queue) = match inherited {
+        Some(Inherited::Activated(sockets)) => (Sockets::Given(sockets), None, true),
+        Some(Inherited::HandedOver(sockets, ready)) => {
+            (Sockets::Given(sockets), Some(ready), false)
+        }
+        None => match bind::decide(flags.host.as_deref(), flags.port, &loaded.settings) {
+            Ok(bind) => {
+                if let Some(reason) = bind.reason {
+                    say(&format!("listening on this machine only: {reason}"));
+                }
+                (Sockets::Of(bind.address), None, false)
+            }
+            Err(error) => return misused(&error),
+        },
+    };
+    let manager = match ServiceManager::of(&source.environment) {
+        Ok(manager) => manager,
+        Err(error) => return misused(&format!("NOTIFY_SOCKET: {error}")),
+    };
+    let running = match supervisor::start_on(&loaded.settings, sockets, flags.num_workers) {
         Ok(running) => running,
         Err(error) => return failed(&error),
     };
     let deployments = loaded.settings.deployments.len();
     say(&format!("event loop: {}", running.driver_line));
     say(&format!("listening on http://{} with {deployments} deployments", running.address()));
-    match running.wait(say) {
+    let program = Some(program());
+    match running.wait(Plan { source, program, manager, predecessor, leaves_queue }, say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// What started this process, to be started once more. A path is kept as it was given: what stands there then
+/// is meant, not what stood there.
+fn program() -> Program {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| env!("CARGO_PKG_NAME").into());
+    Program { name, arguments: arguments.collect() }
+}
+
+fn misused(error: &impl ToString) -> ExitCode {
+    say(&error.to_string());
+    ExitCode::from(USAGE)
 }
 
 #[cfg(feature = "stand-in")]

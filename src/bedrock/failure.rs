@@ -348,7 +348,8 @@ mod tests {
         for failure in Failure::ALL {
             let rule = failure.rule();
             let is_final = !rule.here && rule.elsewhere == Elsewhere::No;
-            let is_request_s = matches!(failure, Failure::Invalid | Failure::AccessDenied);
+            let is_request_s =
+                matches!(failure, Failure::Invalid | Failure::AccessDenied | Failure::NotFound);
             assert_eq!(is_final, is_request_s, "{failure:?}");
             assert!(!is_final || rule.cools == Cools::No, "{failure:?}");
         }

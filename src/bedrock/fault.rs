@@ -79,6 +79,8 @@ pub enum Fault {
     PageTimeout,
     /// We are about to stop (nobody erred).
     ShuttingDown,
+    /// As much is under way as the configuration allows (nobody erred).
+    Overloaded,
     /// The request could not be accounted for, and `outcrop.ledger.on_full` is `refuse` (we erred).
     Unaccountable,
 }
@@ -112,6 +114,7 @@ impl Fault {
             | Self::NoCredential
             | Self::PageUnavailable
             | Self::ShuttingDown
+            | Self::Overloaded
             | Self::Unaccountable => 503,
             Self::AnswerTimeout | Self::ConnectTimeout | Self::PageTimeout => 504,
             Self::Limited { .. } => 429,
@@ -145,6 +148,7 @@ impl Fault {
             | Self::PageUnavailable
             | Self::PageTimeout
             | Self::ShuttingDown
+            | Self::Overloaded
             | Self::Unaccountable => "ServiceUnavailableException",
             Self::Untrusted | Self::BadAnswer | Self::CredentialRefused => {
                 "InternalServerException"
@@ -218,6 +222,9 @@ impl Fault {
             }
             Self::PageTimeout => "The page was not made in time; ask for less, or try again.",
             Self::ShuttingDown => "This proxy is shutting down; try again.",
+            Self::Overloaded => {
+                "This proxy has as much under way as it may have at once; try again."
+            }
             Self::Unaccountable => {
                 "This proxy cannot record what requests cost, and is told to serve none then; try again."
             }
@@ -381,6 +388,7 @@ mod tests {
             Fault::PageUnavailable,
             Fault::PageTimeout,
             Fault::ShuttingDown,
+            Fault::Overloaded,
             Fault::Unaccountable,
         ];
         for fault in all {

@@ -69,6 +69,16 @@ macro_rules! counters {
 counters! {
     /// The core's thread, by the kernel's number; 0 before it runs.
     thread,
+    /// Turns of its own clock, ever: it lives, and has seen what was published before the last but one.
+    ticks,
+    /// Exchanges that panicked, ever.
+    panics,
+    /// Accepting failed for want of descriptors or memory, ever.
+    accepts_failed,
+    /// Requests refused because as much was under way as may be, ever.
+    requests_shed,
+    /// Connections refused because as many were open as may be, ever.
+    connections_refused,
     /// Client connections, now.
     connections_open,
     /// Client connections, ever.

@@ -22,7 +22,7 @@ use crate::{
         credential::CredentialCell,
         ledger::entry::{DeploymentRef, KeyRef},
     },
-    limits::ANSWER_IDLE_MS_MAX,
+    limits::{ANSWER_IDLE_MS_MAX, CONNECTIONS_MAX_DEFAULT, CONTENT_IN_FLIGHT_MB_DEFAULT},
     policy::{auth::Keys, group::Group, route::Routes},
     secret::Secret,
     wire::{percent, sigv4},
@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub pages: Pages,
     /// The largest request content taken, in bytes.
     pub content_bytes_max: u64,
+    /// How much a core takes on at once.
+    pub bounds: Bounds,
     /// What the key that is let in is called.
     pub key: KeyRef,
     /// What the client credentials of `keys` are called, in their order.
@@ -62,6 +64,30 @@ pub struct Snapshot {
     pub refuses_unaccounted: bool,
     /// Whether `/metrics` is for those with a key only.
     pub metrics_need_key: bool,
+}
+
+/// How much each core takes on at once. Hit: the client gets 503, and is told to come again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Client connections.
+    pub connections_max: u64,
+    /// Requests under way that go to AWS, to the end of their answers.
+    pub in_flight_max: Option<u64>,
+    /// Bytes of content that all requests together hold.
+    pub content_bytes_max: u64,
+    /// Requests that one connection may send. Hit: it is closed in order.
+    pub requests_per_connection_max: Option<u64>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX_DEFAULT,
+            in_flight_max: None,
+            content_bytes_max: CONTENT_IN_FLIGHT_MB_DEFAULT * 1024 * 1024,
+            requests_per_connection_max: None,
+        }
+    }
 }
 
 /// Content of the pages that Outcrop answers itself, ready to send: JSON.

@@ -88,6 +88,20 @@ pub fn decide(
     }
 }
 
+/// Whether an address that is listened on already may be, with these settings.
+///
+/// # Errors
+/// [`BindError::Unsafe`].
+pub fn check(address: SocketAddr, settings: &Settings) -> Result<(), BindError> {
+    let weakness = weakness(settings.master_key.as_ref().map(|key| key.expose()));
+    match weakness.filter(|_| !settings.permit_weak_master_key) {
+        Some(weakness) if !address.ip().to_canonical().is_loopback() => {
+            Err(BindError::Unsafe(weakness))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn weakness(master_key: Option<&str>) -> Option<&'static str> {
     match master_key {
         None => Some("no master key is set, so any client is let in"),
@@ -101,13 +115,14 @@ fn weakness(master_key: Option<&str>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boundary::snapshot::Bounds;
     use crate::{
         control_plane::config::{Accounting, DriverChoice, Router},
         secret::Secret,
     };
 
-    fn check(key: Option<&str>, permit: bool, host: Option<&str>, expected: Result<&str, ()>) {
-        let settings = Settings {
+    fn settings(key: Option<&str>, permit: bool) -> Settings {
+        Settings {
             deployments: Vec::new(),
             master_key: key.map(|key| Secret::new(key.to_owned())),
             permit_weak_master_key: permit,
@@ -115,19 +130,37 @@ mod tests {
             max_request_bytes: 1,
             trusted_roots_file: None,
             price_map: None,
+            bounds: Bounds::default(),
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
             passthrough: None,
             client_credentials: Vec::new(),
             needs_verified_signature: false,
             router: Router::default(),
-        };
-        let decided = decide(host, None, &settings).map(|bind| bind.address.to_string());
+        }
+    }
+
+    fn check(key: Option<&str>, permit: bool, host: Option<&str>, expected: Result<&str, ()>) {
+        let decided =
+            decide(host, None, &settings(key, permit)).map(|bind| bind.address.to_string());
         assert_eq!(
             decided.map_err(|_| ()),
             expected.map(str::to_owned),
             "{key:?} {permit} {host:?}"
         );
+    }
+
+    #[test]
+    fn a_key_may_not_become_weak_where_all_can_reach_us() {
+        let may = |address: &str, key, permit| {
+            super::check(address.parse().unwrap(), &settings(key, permit)).is_ok()
+        };
+        for weak in [None, Some("sk-1234")] {
+            assert!(may("127.0.0.1:4000", weak, false) && may("[::1]:4000", weak, false));
+            assert!(!may("0.0.0.0:4000", weak, false) && !may("[::]:4000", weak, false));
+            assert!(may("0.0.0.0:4000", weak, true));
+        }
+        assert!(may("0.0.0.0:4000", Some("sk-of-our-own"), false));
     }
 
     #[test]

@@ -33,7 +33,8 @@ use super::{
     bookkeeper::{Asker, Bookkeeper, Condition, Finished, Health, Sink, SinkError},
     config::{Accounting, Settings},
     metrics::{Gauges, LedgerCounts, Metrics},
-    names::Names,
+    names::{Names, SharedNames},
+    reload::Reloads,
     spend::{LogsQuery, Report, ReportQuery},
     store::{Access, Store, StoreError},
 };
@@ -104,14 +105,14 @@ impl Ledger {
     pub fn into_books(
         self,
         settings: &Settings,
-        names: Arc<Names>,
+        names: SharedNames,
         cores: Vec<CoreReader>,
         notices: Notices,
-        driver: &'static str,
+        (driver, reloads): (&'static str, Arc<Reloads>),
     ) -> Books {
         let Self { readers, folder, log, .. } = self;
         let accounting = settings.accounting.clone();
-        Books { accounting, readers, folder, log, names, cores, notices, driver }
+        Books { accounting, readers, folder, log, names, cores, notices, driver, reloads }
     }
 }
 
@@ -130,10 +131,11 @@ pub struct Books {
     readers: Vec<Reader>,
     folder: PathBuf,
     log: Option<AccessLog>,
-    names: Arc<Names>,
+    names: SharedNames,
     cores: Vec<CoreReader>,
     notices: Notices,
     driver: &'static str,
+    reloads: Arc<Reloads>,
 }
 
 /// The books, open: what the admin pages ask.
@@ -168,6 +170,7 @@ impl Books {
             health,
             capacity,
             driver: self.driver,
+            reloads: self.reloads,
         };
         let notices = self.notices;
         if !self.accounting.enabled {
@@ -273,18 +276,20 @@ async fn maintain(store: Option<&Store>, shown: &Shown, say: impl Fn(&str) + Cop
 struct Shown {
     metrics: RefCell<Metrics>,
     log: RefCell<Option<AccessLog>>,
-    names: Arc<Names>,
+    names: SharedNames,
     cores: Vec<CoreReader>,
     health: Arc<Health>,
     capacity: u64,
     driver: &'static str,
+    reloads: Arc<Reloads>,
 }
 
 impl Shown {
     fn observe(&self, entries: &[Entry]) {
-        self.metrics.borrow_mut().observe(entries, &self.names);
+        let names = self.names.load();
+        self.metrics.borrow_mut().observe(entries, &names);
         if let Some(log) = self.log.borrow_mut().as_mut() {
-            log.record(entries, &self.names);
+            log.record(entries, &names);
         }
     }
 
@@ -335,6 +340,7 @@ impl Shown {
             access_log_write_errors: log.as_ref().map_or(0, AccessLog::write_errors),
             version: env!("CARGO_PKG_VERSION"),
             driver: self.driver,
+            reloads: self.reloads.counts(),
         };
         self.metrics.borrow().render(&gauges)
     }
@@ -350,12 +356,13 @@ fn busy_us(thread: u64) -> u64 {
 /// The store, as the bookkeeper wants it.
 struct StoreSink {
     store: Arc<Store>,
-    names: Arc<Names>,
+    names: SharedNames,
 }
 
 impl Sink for StoreSink {
     async fn record(&self, entries: &[Entry]) -> Result<(), SinkError> {
-        let recorded = self.store.record(entries, &self.names).await;
+        let names = self.names.load_full();
+        let recorded = self.store.record(entries, &names).await;
         recorded.map_err(|error| SinkError { what: error.to_string() })
     }
 }

@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::sleep};
 
 use super::resolver;
 use crate::{
-    boundary::snapshot::Endpoint,
+    boundary::snapshot::{Endpoint, Published},
     limits::{RESOLVE_AGAIN_MS, RESOLVE_EVERY_MS},
 };
 
@@ -65,13 +65,28 @@ impl Control {
     }
 }
 
-/// Keeps the addresses of all endpoints fresh, for ever.
-pub async fn keep_resolving(endpoints: Vec<Arc<Endpoint>>) {
+/// Keeps the addresses of the endpoints in force fresh, for ever: sooner while one has none.
+pub async fn keep_resolving(published: Arc<Published>) {
     loop {
-        let unresolved = resolver::resolve_all(&endpoints).await;
-        let pause = if unresolved.is_empty() { RESOLVE_EVERY_MS } else { RESOLVE_AGAIN_MS };
-        sleep(Duration::from_millis(pause)).await;
+        resolver::resolve_all(&in_force(&published)).await;
+        let mut waited_ms = 0;
+        while waited_ms < RESOLVE_EVERY_MS {
+            sleep(Duration::from_millis(RESOLVE_AGAIN_MS)).await;
+            waited_ms += RESOLVE_AGAIN_MS;
+            if in_force(&published).iter().any(|endpoint| endpoint.addresses().is_empty()) {
+                break;
+            }
+        }
     }
+}
+
+/// Each endpoint of the newest snapshot once.
+fn in_force(published: &Published) -> Vec<Arc<Endpoint>> {
+    let snapshot = published.newest();
+    let mut all: Vec<_> = snapshot.deployments.iter().map(|it| it.endpoint.clone()).collect();
+    all.sort_unstable_by_key(|endpoint| endpoint.index);
+    all.dedup_by_key(|endpoint| endpoint.index);
+    all
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
@@ -52,12 +54,16 @@ enum Line {
     Key(u64, KeyName),
 }
 
+/// What readers look names up in, while a reload puts others in its place that know more. Whoever has an
+/// entry finds its names: they are here before a snapshot refers to them.
+pub type SharedNames = Arc<ArcSwap<Names>>;
+
 /// All that was ever named.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     deployments: HashMap<DeploymentRef, DeploymentName>,
     keys: HashMap<KeyRef, KeyName>,
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// Lines that are to be written together, if many come.
     held: Option<Vec<u8>>,
 }
@@ -89,7 +95,7 @@ impl Names {
                 Err(_torn) => {} // and written anew when it is needed
             }
         }
-        names.file = Some(file);
+        names.file = Some(Arc::new(file));
         if !ends_in_line {
             names.append(b"\n")?;
         }
@@ -168,8 +174,8 @@ impl Names {
 
     /// In one write, so that two processes that share the file do not mix their lines.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(bytes)?;
+        let Some(file) = &self.file else { return Ok(()) };
+        (&**file).write_all(bytes)?;
         file.sync_data()
     }
 }

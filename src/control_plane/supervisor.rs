@@ -1,49 +1,46 @@
-//! Starts the cores and the control thread, tells the operator, and ends them: first the cores, then the
-//! control thread, so that it sees all that they did.
+//! Starts the cores and the control thread.
 //!
 //! The one place where the control plane names the data plane: somebody has to start it.
 
 use std::{
-    fmt, io,
+    fmt, io, iter,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
-    thread::JoinHandle,
     time::Duration,
 };
 
-use rustls::RootCertStore;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::sleep,
-};
+use arc_swap::ArcSwap;
 
+pub use super::running::Running;
 use super::{
-    admin::{self, Desk},
-    bind::Bind,
+    admin::{self, Desk, Knowledge},
+    bind::{self, Bind, BindError},
     books::{Books, Ledger},
-    bulletin::Bulletin,
+    certificates,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
-    credentials::Credentials,
+    credentials::{Credentials, First},
     prepare::{self, Lasting},
+    reload::Reloader,
     resolver,
 };
 use crate::{
     boundary::{
-        counters,
-        errand::{self, ErrandReader},
-        notice::{self, Event, NoticeReader},
+        counters::{self, CoreWriter},
+        errand::{self, ErrandReader, Errands},
+        ledger::Writer,
+        notice::{self, Event, Notices},
+        orders::Orders,
         snapshot::{Endpoint, Published},
     },
-    data_plane::worker::{self, Equipment, Shared, Start},
-    limits::{CREDENTIALS_AT_START_MS_MAX, RESOLVE_AT_START_MS_MAX, TICK_MS},
+    data_plane::worker::{self, Equipment, Start},
+    limits::{CREDENTIALS_AT_START_MS_MAX, DRAIN_IDLE_MS, RESOLVE_AT_START_MS_MAX},
     net::{
-        clock, cores,
+        cores,
         runtime::{Driver, probe_io_uring},
-        signals,
         tcp::Bound,
-        tls::{self, ClientTls},
+        tls::{self, Certificates},
     },
     policy::budget::RetryBudget,
 };
@@ -55,6 +52,8 @@ pub enum RunError {
     NoIoUring(io::Error),
     /// `SSL_CERT_FILE` cannot be used.
     TrustedRoots(PathBuf, io::Error),
+    /// The key is no protection, and the sockets that were given are reachable from elsewhere.
+    Unsafe(BindError),
     /// The address cannot be listened on.
     Listen(SocketAddr, io::Error),
     /// TLS cannot be set up.
@@ -77,6 +76,7 @@ impl fmt::Display for RunError {
                 write!(f, "SSL_CERT_FILE={}: {error}", path.display())
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Unsafe(error) => error.fmt(f),
             Self::Tls(error) => write!(f, "cannot set TLS up: {error}"),
             Self::Accounts(error) => error.fmt(f),
             Self::Core(error) => write!(f, "a core cannot run: {error}"),
@@ -84,100 +84,163 @@ impl fmt::Display for RunError {
     }
 }
 
-/// The proxy, accepting connections. Dropping it ends it at once.
-pub struct Running {
-    address: SocketAddr,
-    /// For the start-up line: which driver, and why.
-    pub driver_line: String,
-    shared: Arc<Shared>,
-    cores: Vec<JoinHandle<io::Result<()>>>,
-    /// None once it was told to end.
-    control: Option<Control>,
-    notices: NoticeReader,
-}
-
 /// Starts the control thread and one core per worker. `workers` 0 means one for each processor core that we may use.
 ///
 /// # Errors
 /// [`RunError`]; nothing runs then.
 pub fn start(settings: &Settings, bind: &Bind, workers: usize) -> Result<Running, RunError> {
+    start_on(settings, Sockets::Of(bind.address), workers)
+}
+
+/// Where connections come from.
+pub enum Sockets {
+    /// Of our own, at this address.
+    Of(SocketAddr),
+    /// Made by somebody else, who may use them, too; at least one.
+    Given(Vec<Bound>),
+}
+
+/// As [`start`], with sockets that may be there already.
+///
+/// # Errors
+/// [`RunError`]; nothing runs then.
+pub fn start_on(
+    settings: &Settings,
+    sockets: Sockets,
+    workers: usize,
+) -> Result<Running, RunError> {
     let processor_cores = cores::allowed_from_here();
     let count = if workers == 0 { processor_cores.len() } else { workers };
     let (driver, driver_line) = choose_driver(settings.driver, count)?;
-    let roots = trusted_roots(settings)?;
+    let certificates = Arc::new(ArcSwap::from_pointee(certificates::read(settings)?));
     let mut lasting = Lasting::default();
     let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
     let snapshot = prepare::snapshot(settings, &mut lasting, &mut ledger.names);
     let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
-    let bound =
-        listen(bind.address, count).map_err(|error| RunError::Listen(bind.address, error))?;
-    let address = bound[0].address().map_err(RunError::Core)?;
+    let sockets = opened(sockets, settings, count)?;
+    let address = sockets[0].address().map_err(RunError::Core)?;
+    let shares = shares(&sockets, count).map_err(RunError::Core)?;
     resolve_first(lasting.endpoints.all()).map_err(RunError::Core)?;
-    let (notices, reader) = notice::channel();
+    let (notices, notice_reader) = notice::channel();
     for words in std::mem::take(&mut ledger.words) {
         notices.tell(None, Event::Accounts(words));
     }
-    let shared = Arc::new(Shared::default());
+    let orders = Arc::new(Orders::default());
+    orders.grace_ms.store(settings.shutdown_grace_s * 1000, Ordering::Relaxed);
+    orders.idle_ms.store(DRAIN_IDLE_MS, Ordering::Relaxed);
     let (errands, errand_reader) = errand::channel();
-    let mut writers = std::mem::take(&mut ledger.writers).into_iter();
+    let writers = std::mem::take(&mut ledger.writers);
     let (counters, count_readers): (Vec<_>, Vec<_>) =
         (0..count).map(|_| counters::channel()).unzip();
-    let names = Arc::new(std::mem::take(&mut ledger.names));
-    let budget = Arc::new(RetryBudget::new(count));
-    let client_config = tls::client_config(roots.clone());
-    let (credentials, first_credentials) = Credentials::new(
-        &lasting.credentials.renewable,
-        client_config.map_err(|error| RunError::Tls(error.to_string()))?,
-        notices.clone(),
-        published.newest().pages.ready.clone(),
-    );
+    let (credentials, first_credentials) = credentials(&mut lasting, &certificates, &notices)?;
+    let reloader = Reloader {
+        started_with: settings.clone(),
+        address,
+        lasting,
+        names: Arc::new(ArcSwap::from_pointee(std::mem::take(&mut ledger.names))),
+        knowledge: Knowledge::of(settings),
+        certificates: certificates.clone(),
+        published: published.clone(),
+        orders: orders.clone(),
+        cores: count_readers.clone(),
+        reloads: Arc::default(),
+    };
+    let known = (driver.word(), reloader.reloads.clone());
+    let names = reloader.names.clone();
     let duties = Duties {
-        settings: settings.clone(),
+        knowledge: reloader.knowledge.clone(),
         published: published.clone(),
         address,
-        endpoints: lasting.endpoints.all().to_vec(),
         credentials,
         errands: errand_reader,
-        books: ledger.into_books(settings, names, count_readers, notices.clone(), driver.word()),
+        books: ledger.into_books(settings, names, count_readers, notices.clone(), known),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
     first_credentials.wait(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
-    let (cores, control) = (Vec::new(), Some(control));
-    let mut running = Running { address, driver_line, shared, cores, control, notices: reader };
-    let mut counters = counters.into_iter();
-    for (index, bound) in bound.into_iter().enumerate() {
-        let start = Start {
-            bound,
-            // More workers than cores are for tests; pinning them would only make them queue.
-            core: (count <= processor_cores.len()).then(|| processor_cores[index]),
-            driver,
-            equipment: Equipment {
-                published: published.clone(),
-                number: u16::try_from(index).unwrap_or(u16::MAX),
-                ledger: writers.next(),
-                counters: counters.next().expect("one for each core"),
-                budget: budget.clone(),
-                tls: ClientTls::new(roots.clone())
-                    .map_err(|error| RunError::Tls(error.to_string()))?,
-                notices: notices.clone(),
-                errands: errands.clone(),
-            },
-            shared: running.shared.clone(),
-            grace: Duration::from_secs(settings.shutdown_grace_s),
-        };
+    let shared = Equipped { published, certificates, notices, errands, orders };
+    let mut running = Running::new(driver_line, reloader, control, notice_reader, sockets);
+    // More workers than cores are for tests; pinning them would only make them queue.
+    let pins = (count <= processor_cores.len()).then_some(processor_cores);
+    let parts = shares.into_iter().zip(counters).zip(padded(writers, count));
+    let budget = Arc::new(RetryBudget::new(count));
+    for (index, ((bound, counters), ledger)) in parts.enumerate() {
+        let equipment = shared.equipment(index, counters, ledger, budget.clone());
+        let core = pins.as_ref().map(|cores| cores[index]);
+        let start = Start { bound, core, driver, equipment, orders: shared.orders.clone() };
         let name = format!("outcrop-core-{index}");
         let core = std::thread::Builder::new().name(name).spawn(move || worker::run(start));
-        running.cores.push(core.map_err(RunError::Core)?);
+        running.add_core(core.map_err(RunError::Core)?);
     }
     Ok(running)
 }
 
+/// Sockets that listen, at most one for each of `count` cores if we open them.
+fn opened(sockets: Sockets, settings: &Settings, count: usize) -> Result<Vec<Bound>, RunError> {
+    match sockets {
+        Sockets::Of(address) => {
+            listen(address, count).map_err(|error| RunError::Listen(address, error))
+        }
+        Sockets::Given(given) => {
+            for socket in &given {
+                let address = socket.address().map_err(RunError::Core)?;
+                bind::check(address, settings).map_err(RunError::Unsafe)?;
+            }
+            Ok(given)
+        }
+    }
+}
+
+/// Who asks for credentials, and who waits for the first of them.
+fn credentials(
+    lasting: &mut Lasting,
+    certificates: &ArcSwap<Certificates>,
+    notices: &Notices,
+) -> Result<(Credentials, First), RunError> {
+    let config = tls::client_config(certificates.load().trusted.clone());
+    let config = config.map_err(|error| RunError::Tls(error.to_string()))?;
+    Ok(Credentials::new(lasting, config, notices.clone()))
+}
+
+/// `count` writers, or as many times none.
+fn padded(writers: Vec<Writer>, count: usize) -> impl Iterator<Item = Option<Writer>> {
+    writers.into_iter().map(Some).chain(iter::repeat_with(|| None)).take(count)
+}
+
+/// What all cores get the same of.
+struct Equipped {
+    published: Arc<Published>,
+    certificates: Arc<ArcSwap<Certificates>>,
+    notices: Notices,
+    errands: Errands,
+    orders: Arc<Orders>,
+}
+
+impl Equipped {
+    fn equipment(
+        &self,
+        index: usize,
+        counters: CoreWriter,
+        ledger: Option<Writer>,
+        budget: Arc<RetryBudget>,
+    ) -> Equipment {
+        Equipment {
+            published: self.published.clone(),
+            certificates: self.certificates.clone(),
+            number: u16::try_from(index).unwrap_or(u16::MAX),
+            ledger,
+            counters,
+            budget,
+            notices: self.notices.clone(),
+            errands: self.errands.clone(),
+        }
+    }
+}
+
 /// What the control thread does, and what it needs for that.
 struct Duties {
-    settings: Settings,
+    knowledge: Knowledge,
     published: Arc<Published>,
     address: SocketAddr,
-    endpoints: Vec<Arc<Endpoint>>,
     credentials: Credentials,
     errands: ErrandReader,
     books: Books,
@@ -188,105 +251,16 @@ async fn control(duties: Duties, stop: Stop) -> io::Result<()> {
     let credentials = tokio::spawn(duties.credentials.keep());
     let books = duties.books.open()?;
     let (spend, metrics) = (books.spend.clone(), books.metrics.clone());
-    let desk = Desk::new(&duties.settings, spend, metrics, (duties.published, duties.address));
+    let place = (duties.published.clone(), duties.address);
+    let desk = Desk::new(duties.knowledge, spend, metrics, place);
     let tasks = [
         credentials,
-        tokio::spawn(keep_resolving(duties.endpoints)),
+        tokio::spawn(keep_resolving(duties.published)),
         tokio::spawn(admin::serve(duties.errands, desk)),
     ];
     let kept = books.keep(stop).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     kept
-}
-
-impl Running {
-    /// Where the proxy listens, with the port the kernel chose if it was asked to.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Waits, on the calling thread, for a signal or a core's failure; then ends in order.
-    ///
-    /// # Errors
-    /// [`RunError::Core`] if a core or the control thread failed.
-    pub fn wait(mut self, mut say: impl FnMut(&str)) -> Result<(), RunError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(RunError::Core)?;
-        let mut bulletin = Bulletin::default();
-        let supervised = runtime.block_on(self.supervise(&mut bulletin, &mut say));
-        let result = supervised.map_err(RunError::Core).and(self.join());
-        bulletin.publish(&self.notices, clock::now(), &mut say);
-        bulletin.close(&mut say);
-        result
-    }
-
-    /// Ends in order, as after one signal, without one: what is in flight may finish, within its grace.
-    ///
-    /// # Errors
-    /// As [`Self::wait`].
-    pub fn end(mut self) -> Result<(), RunError> {
-        self.join()
-    }
-
-    /// First the cores, then the control thread.
-    fn join(&mut self) -> Result<(), RunError> {
-        self.shared.is_draining.store(true, Ordering::Relaxed);
-        let mut result = Ok(());
-        for core in std::mem::take(&mut self.cores) {
-            let ended = core.join().unwrap_or_else(|_panic| Err(io::Error::other("it panicked")));
-            result = result.and(ended.map_err(RunError::Core));
-        }
-        let ended = self.control.take().map_or(Ok(()), Control::end);
-        result.and(ended.map_err(RunError::Core))
-    }
-
-    async fn supervise(
-        &self,
-        bulletin: &mut Bulletin,
-        say: &mut impl FnMut(&str),
-    ) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let _caught = signal(SignalKind::hangup())?; // the books act on it; from here on it does not kill
-        signals::release();
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = sleep(Duration::from_millis(TICK_MS)) => {
-                    bulletin.publish(&self.notices, clock::now(), say);
-                    if self.cores.iter().any(JoinHandle::is_finished) {
-                        say("a core has ended by itself; stopping the others");
-                        break;
-                    }
-                    if self.control.as_ref().is_some_and(Control::is_finished) {
-                        say("the control thread has ended by itself; stopping the cores");
-                        break;
-                    }
-                }
-            }
-        }
-        self.shared.is_draining.store(true, Ordering::Relaxed);
-        say(
-            "stopping: no new connections; requests in flight may finish; signal again to end at once",
-        );
-        while !self.cores.iter().all(JoinHandle::is_finished) {
-            tokio::select! {
-                _ = terminate.recv() => self.shared.must_end.store(true, Ordering::Relaxed),
-                _ = interrupt.recv() => self.shared.must_end.store(true, Ordering::Relaxed),
-                () = sleep(Duration::from_millis(TICK_MS / 10)) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shared.must_end.store(true, Ordering::Relaxed);
-        self.shared.is_draining.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Addresses are there before the first request if DNS is well; if it is not, we serve what we can and
@@ -316,12 +290,6 @@ fn choose_driver(choice: DriverChoice, count: usize) -> Result<(Driver, String),
     Ok((driver, format!("{driver}: {reason}")))
 }
 
-fn trusted_roots(settings: &Settings) -> Result<Arc<RootCertStore>, RunError> {
-    let file = settings.trusted_roots_file.as_deref();
-    tls::trusted_roots(file)
-        .map_err(|error| RunError::TrustedRoots(file.unwrap_or("".as_ref()).to_owned(), error))
-}
-
 /// One listening socket for each core, on one address.
 fn listen(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
     refuse_taken(address)?;
@@ -332,6 +300,16 @@ fn listen(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
         all.push(Bound::listen(same)?);
     }
     Ok(all)
+}
+
+/// For each core the sockets that it accepts from: its own one, if there are as many; all are somebody's, and
+/// cores share what there is too little of.
+fn shares(sockets: &[Bound], count: usize) -> io::Result<Vec<Vec<Bound>>> {
+    let of = |core: usize| {
+        let all = (0..sockets.len().max(count)).filter(move |turn| turn % count == core);
+        all.map(|turn| sockets[turn % sockets.len()].share()).collect()
+    };
+    (0..count).map(of).collect()
 }
 
 /// `SO_REUSEPORT` would let us share the port with another Outcrop of the same user, and each would

@@ -15,6 +15,7 @@ use crate::{
         connection::Client,
         dispatch::{self, Attempt},
         intake::Intake,
+        place::Place,
         scratch::Scratch,
         turn::Turn,
         upstream::{ConnectError, Upstream},
@@ -39,6 +40,8 @@ pub struct Operation<'a> {
     pub content_sha256: [u8; 32],
     /// When the whole of it, all attempts and the last byte of the answer included, must be over.
     pub deadline: Instant,
+    /// Its place on the core.
+    pub place: &'a Place<'a>,
 }
 
 /// What came of one attempt.
@@ -112,7 +115,8 @@ pub async fn attempt(
             None => {
                 let started = clock::now();
                 // Boxed: rare, and its state is larger than all the rest of an exchange.
-                let connecting = Box::pin(Upstream::connect(endpoint, &worker.tls, &worker.spares));
+                let connecting =
+                    Box::pin(Upstream::connect(endpoint, worker.tls(), &worker.spares));
                 let connecting = pin!(timeout_at(deadline, connecting));
                 let connected = client.inbox.unless_gone(connecting).await;
                 let passed = clock::now().saturating_duration_since(started);

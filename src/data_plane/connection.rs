@@ -4,6 +4,7 @@
 //! together, so that neither has to wake the other, and both live as long as the connection.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     io, mem,
     net::IpAddr,
@@ -14,8 +15,9 @@ use std::{
 };
 
 use crate::{
+    bedrock::fault::Fault,
     data_plane::{
-        exchange::{After, exchange},
+        exchange::{After, exchange, refuse_head},
         inbox::Inbox,
         worker::Worker,
     },
@@ -36,9 +38,17 @@ pub struct Client<'c> {
     /// Where its connection came from.
     pub address: IpAddr,
     socket: &'c Socket,
+    /// That it has sent.
+    requests: Cell<u64>,
 }
 
 impl Client<'_> {
+    /// It has sent one more request; whether another one of at most `max` may follow.
+    pub fn counts_one_more(&self, max: Option<u64>) -> bool {
+        self.requests.set(self.requests.get() + 1);
+        max.is_none_or(|max| self.requests.get() < max)
+    }
+
     /// Sends `bytes[from..]`; the vector comes back empty or not, but with its room.
     ///
     /// # Errors
@@ -51,11 +61,13 @@ impl Client<'_> {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(socket: Socket, address: IpAddr, worker: Rc<Worker>) {
+///
+/// `is_let_in` is false for one too many: it is told so.
+pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker: Rc<Worker>) {
     let inbox = Inbox::default();
     let mut standing = pin!(inbox.run(&socket));
-    let client = Client { inbox: &inbox, address, socket: &socket };
-    let mut road = pin!(requests(&client, &worker));
+    let client = Client { inbox: &inbox, address, socket: &socket, requests: Cell::new(0) };
+    let mut road = pin!(requests(&client, &worker, is_let_in));
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };
     poll_fn(|context| {
@@ -88,7 +100,16 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn requests(client: &Client<'_>, worker: &Worker) {
+async fn requests(client: &Client<'_>, worker: &Worker, is_let_in: bool) {
+    if !is_let_in {
+        let mut scratch = worker.spares.take_scratch();
+        let after = refuse_head(client, worker, &mut scratch, Fault::Overloaded).await;
+        worker.spares.give_scratch(scratch);
+        if after == After::Close {
+            linger(client).await;
+        }
+        return;
+    }
     while idle(client, worker).await {
         let mut scratch = worker.spares.take_scratch();
         let after = exchange(client, worker, &mut scratch).await;
@@ -100,7 +121,7 @@ async fn requests(client: &Client<'_>, worker: &Worker) {
             After::Gone => return,
         }
     }
-    // A drain began: what was sent ahead is not served, and must not turn our close into a reset that
+    // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
     if !client.inbox.is_empty() {
         linger(client).await;
@@ -121,13 +142,13 @@ async fn idle(client: &Client<'_>, worker: &Worker) -> bool {
 
 async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
     if !client.inbox.is_empty() {
-        return !worker.is_draining();
+        return !worker.closes_idle();
     }
     client.inbox.rest();
     let mut first = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
     let first = poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(received) => Poll::Ready(received.is_ok()),
-        Poll::Pending if worker.is_draining() => Poll::Ready(false),
+        Poll::Pending if worker.closes_idle() => Poll::Ready(false),
         Poll::Pending => Poll::Pending,
     });
     timeout(Duration::from_millis(CLIENT_IDLE_MS_MAX), pin!(first)).await.unwrap_or(false)

@@ -13,6 +13,7 @@ use crate::{
         connection::Client,
         exchange::{After, after, answer_fault, finish, frame, may_continue},
         intake::Intake,
+        place::Place,
         reply,
         request::{Early, read_content},
         scratch::Scratch,
@@ -28,10 +29,10 @@ pub async fn exchange(
     worker: &Worker,
     snapshot: &Snapshot,
     scratch: &mut Scratch,
-    intake: &Intake,
+    (intake, place): (&Intake, &Place<'_>),
     page: AdminPage,
 ) -> After {
-    match read_content(client, worker, snapshot, intake, scratch).await {
+    match read_content((client, place), worker, snapshot, intake, scratch).await {
         Ok(_hash) => {}
         Err(Early::Gone) => {
             scratch.account.ends(Outcome::Incomplete);

@@ -25,6 +25,7 @@ use crate::{
         door::fault_of,
         errand,
         intake::{CallId, Intake, Purpose, Route, group_in_content},
+        place::Place,
         reply::{self, Frame},
         request::{Early, discard_content, read_content, read_head},
         scratch::Scratch,
@@ -52,25 +53,20 @@ pub enum After {
 
 /// Serves one request, whose first bytes are there, and closes its account.
 pub async fn exchange(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
-    worker.counters.in_flight.add(1);
-    let _ends = InFlight(worker);
-    let after = serve(client, worker, scratch).await;
+    let place = Place::new(worker);
+    let after = serve(client, worker, scratch, &place).await;
     scratch.account.close();
     after
 }
 
-/// However an exchange ends, it is counted as ended.
-struct InFlight<'w>(&'w Worker);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.counters.in_flight.sub(1);
-    }
-}
-
-async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> After {
+async fn serve(
+    client: &Client<'_>,
+    worker: &Worker,
+    scratch: &mut Scratch,
+    place: &Place<'_>,
+) -> After {
     let snapshot = worker.snapshot();
-    let intake = match read_head(client, worker, &snapshot, scratch).await {
+    let mut intake = match read_head(client, worker, &snapshot, scratch).await {
         Ok(intake) => intake,
         Err(Early::Gone) => return After::Gone,
         Err(Early::Fault(fault)) => return refuse_head(client, worker, scratch, fault).await,
@@ -80,11 +76,16 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
     let asker = Asker { call_id, key, address: Some(client.address), core: worker.number };
     scratch.account.open(worker.ledger.as_ref(), intake.birth, &asker);
     worker.counters.requests.add(1);
+    intake.keeps_alive &= client.counts_one_more(snapshot.bounds.requests_per_connection_max);
     if let Some(signer) = intake.signer {
         // Nothing that was found out is told, and nothing done, before the signature is right.
-        return match read_content(client, worker, &snapshot, &intake, scratch).await {
+        if place.operate(&snapshot.bounds).is_err() {
+            return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
+        }
+        return match read_content((client, place), worker, &snapshot, &intake, scratch).await {
             Ok(hash) => {
-                serve_signed(client, worker, scratch, (&snapshot, &intake), (signer, hash)).await
+                serve_signed(client, worker, scratch, (&snapshot, &intake, place), (signer, hash))
+                    .await
             }
             Err(early) => end_early(client, scratch, &intake, early).await,
         };
@@ -104,12 +105,17 @@ async fn serve(client: &Client<'_>, worker: &Worker, scratch: &mut Scratch) -> A
         }
         Ok(Purpose::Admin(page)) => {
             scratch.account.is_page();
-            errand::exchange(client, worker, &snapshot, scratch, &intake, *page).await
+            errand::exchange(client, worker, &snapshot, scratch, (&intake, place), *page).await
         }
         Ok(Purpose::Operation { action, .. }) => {
             scratch.account.asked(*action);
-            match read_content(client, worker, &snapshot, &intake, scratch).await {
-                Ok(hash) => operate_on(client, worker, scratch, (&snapshot, &intake), hash).await,
+            if place.operate(&snapshot.bounds).is_err() {
+                return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
+            }
+            match read_content((client, place), worker, &snapshot, &intake, scratch).await {
+                Ok(hash) => {
+                    operate_on(client, worker, scratch, (&snapshot, &intake, place), hash).await
+                }
                 Err(early) => end_early(client, scratch, &intake, early).await,
             }
         }
@@ -137,7 +143,7 @@ async fn serve_signed(
     client: &Client<'_>,
     worker: &Worker,
     scratch: &mut Scratch,
-    (snapshot, intake): (&Snapshot, &Intake),
+    (snapshot, intake, place): (&Snapshot, &Intake, &Place<'_>),
     (signer, hash): (usize, [u8; 32]),
 ) -> After {
     let signature = &mut scratch.unverified;
@@ -148,7 +154,7 @@ async fn serve_signed(
     match checked.map_err(fault_of).and(intake.purpose.as_ref().map_err(|fault| *fault)) {
         Ok(Purpose::Operation { action, .. }) => {
             scratch.account.asked(*action);
-            operate_on(client, worker, scratch, (snapshot, intake), hash).await
+            operate_on(client, worker, scratch, (snapshot, intake, place), hash).await
         }
         Ok(Purpose::Page(_) | Purpose::Admin(_)) => {
             let keeps_alive = may_continue(worker, intake);
@@ -166,7 +172,7 @@ async fn operate_on(
     client: &Client<'_>,
     worker: &Worker,
     scratch: &mut Scratch,
-    (snapshot, intake): (&Snapshot, &Intake),
+    (snapshot, intake, place): (&Snapshot, &Intake, &Place<'_>),
     hash: [u8; 32],
 ) -> After {
     scratch.account.received(scratch.content.len());
@@ -190,12 +196,13 @@ async fn operate_on(
         action: *action,
         content_sha256: hash,
         deadline: clock::now() + snapshot.request_timeout,
+        place,
     };
     operate(client, worker, scratch, intake, &operation).await
 }
 
-/// Answers what is no request, as far as it came.
-async fn refuse_head(
+/// Answers what is no request, as far as it came, or one that nobody will read.
+pub(super) async fn refuse_head(
     client: &Client<'_>,
     worker: &Worker,
     scratch: &mut Scratch,

@@ -4,6 +4,7 @@
 //! published snapshot; inside a core everything is `Rc` and `Cell`, and no borrow is held across an
 //! `.await`.
 
+pub mod accept;
 pub mod account;
 pub mod answer;
 pub mod attempt;
@@ -16,6 +17,7 @@ pub mod hold;
 pub mod inbox;
 pub mod intake;
 pub mod outflow;
+pub mod place;
 pub mod pool;
 pub mod relay;
 pub mod renewal;

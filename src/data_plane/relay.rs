@@ -14,7 +14,7 @@ use crate::{
         connection::Client,
         inbox::Gone,
         outflow::Outflow,
-        scratch::{KEPT_BYTES_MAX, Scratch},
+        scratch::Scratch,
         upstream::{Arrival, Upstream},
     },
     limits::{ABANDONED_BYTES_MAX, ABANDONED_MS_MAX, CLIENT_STALL_MS_MAX},
@@ -77,9 +77,6 @@ pub async fn relay_content(
     scratch: &mut Scratch,
 ) -> Relayed {
     let Scratch { out, tap, account, content, .. } = scratch;
-    if content.capacity() > KEPT_BYTES_MAX {
-        *content = Vec::new(); // nobody is asked again
-    }
     loop {
         let before = flow.carried();
         let from = flow.end(tap, out);

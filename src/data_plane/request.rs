@@ -15,13 +15,14 @@ use crate::{
     data_plane::{
         connection::Client,
         intake::{self, Intake},
+        place::Place,
         scratch::Scratch,
         worker::Worker,
     },
     limits::{
-        CLIENT_STALL_MS_MAX, CONTENT_IDLE_MS_MAX, CONTENT_RESERVE_BYTES_MAX, FLOW_BUFFER_BYTES,
-        HEAD_BYTES_MAX, HEAD_MS_MAX, IDLE_BUFFER_BYTES, UNREAD_CONTENT_BYTES_MAX,
-        UNREAD_CONTENT_MS_MAX,
+        CLIENT_STALL_MS_MAX, CONTENT_BYTES_PER_S_MIN, CONTENT_GRACE_MS, CONTENT_IDLE_MS_MAX,
+        CONTENT_RESERVE_BYTES_MAX, FLOW_BUFFER_BYTES, HEAD_BYTES_MAX, HEAD_MS_MAX,
+        IDLE_BUFFER_BYTES, UNREAD_CONTENT_BYTES_MAX, UNREAD_CONTENT_MS_MAX,
     },
     net::{
         clock,
@@ -98,7 +99,7 @@ fn is_worth_parsing(bytes: &[u8], looked_at: usize) -> bool {
 
 /// Receives content whole, hashing it as it comes.
 pub async fn read_content(
-    client: &Client<'_>,
+    (client, place): (&Client<'_>, &Place<'_>),
     worker: &Worker,
     snapshot: &Snapshot,
     intake: &Intake,
@@ -110,6 +111,12 @@ pub async fn read_content(
     let mut owes_continue = intake.expects_continue && client.inbox.is_empty();
     let content = &mut scratch.content;
     content.clear();
+    let began = clock::now();
+    // All that it says it will be, before the first byte is taken.
+    let said = reader.remaining().unwrap_or(0);
+    if said <= intake.content_bytes_max(snapshot) && place.hold(said, &snapshot.bounds).is_err() {
+        return Err(Fault::Overloaded.into());
+    }
     content.reserve(
         reader.remaining().map_or(0, |length| {
             usize::try_from(length).unwrap_or(0).min(CONTENT_RESERVE_BYTES_MAX)
@@ -125,8 +132,14 @@ pub async fn read_content(
         if content.len() as u64 > intake.content_bytes_max(snapshot) {
             break Err(Fault::ContentTooLarge.into());
         }
+        if place.hold(content.len() as u64, &snapshot.bounds).is_err() {
+            break Err(Fault::Overloaded.into());
+        }
         if reader.is_done() {
             break Ok(());
+        }
+        if is_too_slow(began, content.len()) {
+            break Err(Fault::RequestTimeout.into());
         }
         if std::mem::take(&mut owes_continue) {
             scratch.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -159,6 +172,13 @@ pub async fn read_content(
     }
     result?;
     Ok(hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
+}
+
+/// Each pause may be short enough, and all of them too long.
+fn is_too_slow(began: Instant, received: usize) -> bool {
+    let passed = clock::now().saturating_duration_since(began);
+    let granted_s = received as u64 / CONTENT_BYTES_PER_S_MIN;
+    passed > Duration::from_millis(CONTENT_GRACE_MS) + Duration::from_secs(granted_s)
 }
 
 fn take_content(

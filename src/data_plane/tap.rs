@@ -54,7 +54,7 @@ pub struct Tap {
 #[derive(Default)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "one for each scratch; a box would be one per request"
+    reason = "one in each scratch; a box would be an allocation per request"
 )]
 enum Reader {
     #[default]

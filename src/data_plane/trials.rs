@@ -31,7 +31,7 @@ use crate::{
         outflow::ClientFraming,
         relay::{self, Audience, Relayed, Time},
         renewal,
-        scratch::Scratch,
+        scratch::{KEPT_BYTES_MAX, Scratch},
         turn::Turn,
         upstream::Upstream,
         worker::Worker,
@@ -275,6 +275,10 @@ async fn deliver(
     let time = Time { idle: patience.idle, deadline: operation.deadline };
     let mut audience = Audience { client, drains, left: gone_until.map(|until| (until, 0)) };
     let what = (deployment, &mut *flow, time);
+    if scratch.content.capacity() > KEPT_BYTES_MAX {
+        scratch.content = Vec::new(); // nobody is asked again
+        operation.place.release();
+    }
     let relayed = relay::relay_content(&mut audience, &mut upstream, what, scratch).await;
     let Scratch { account, tap, .. } = scratch;
     account.carried(audience.left.map_or(flow.carried(), |(_, carried)| carried));

@@ -108,7 +108,7 @@ impl Upstream {
     /// [`ConnectError`]; no byte of a request has been sent.
     pub async fn connect(
         endpoint: &Endpoint,
-        tls: &ClientTls,
+        tls: ClientTls,
         spares: &Spares,
     ) -> Result<Box<Self>, ConnectError> {
         let deadline = clock::now() + Duration::from_millis(CONNECT_MS_MAX);
@@ -122,7 +122,7 @@ impl Upstream {
                 Err(_elapsed) => failure = ConnectError::TimedOut,
                 Ok(Err(error)) => failure = ConnectError::Io(error),
                 Ok(Ok(socket)) => {
-                    let secured = pin!(Self::secure(socket, endpoint, tls, spares));
+                    let secured = pin!(Self::secure(socket, endpoint, &tls, spares));
                     let secured = timeout_at(deadline, secured).await;
                     return secured.unwrap_or(Err(ConnectError::TimedOut));
                 }

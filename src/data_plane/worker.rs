@@ -1,18 +1,18 @@
-//! A core: its event loop, accept loop, tick and drain, and what its connections share.
+//! A core: its event loop, tick and drain, and what its connections share.
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::Waker,
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use slab::Slab;
 
 use crate::{
@@ -20,45 +20,49 @@ use crate::{
         counters::CoreWriter,
         errand::Errands,
         ledger::Writer,
-        notice::{Event, Notices},
+        notice::Notices,
+        orders::Orders,
         snapshot::{Published, Snapshot},
     },
     data_plane::{
-        connection, dispatch::SigningKeys, door::CheckingKeys, intake::Birth, pool::Pool,
+        accept::{Alive, accept},
+        dispatch::SigningKeys,
+        door::CheckingKeys,
+        intake::Birth,
+        place::Load,
+        pool::Pool,
         scratch::Spares,
     },
-    limits::{ACCEPT_PAUSE_MS, GIVING_UP_MS_MAX, TICK_MS},
+    limits::{CONNECTIONS_REFUSED_MAX, GIVING_UP_MS_MAX, TICK_MS},
     net::{
         clock, cores,
-        runtime::{self, Contained, Driver, sleep},
+        runtime::{self, Driver, sleep},
         tcp::{Bound, Listener},
-        tls::ClientTls,
+        tls::{Certificates, ClientTls},
     },
     policy::{balance::Balancer, budget::RetryBudget},
 };
 
 /// What a core is started with.
 pub struct Start {
-    /// The listening socket, bound.
-    pub bound: Bound,
+    /// The listening sockets, bound: one, unless somebody else has made them.
+    pub bound: Vec<Bound>,
     /// The processor core to stay on, if any.
     pub core: Option<usize>,
     /// The event loop's system interface.
     pub driver: Driver,
     /// What its connections share from the start.
     pub equipment: Equipment,
-    /// What all cores and the control plane share.
-    pub shared: Arc<Shared>,
-    /// How long requests in flight may take once the drain has begun.
-    pub grace: Duration,
+    /// What the control plane tells all cores.
+    pub orders: Arc<Orders>,
 }
 
 /// What the connections of one core share from the start.
 pub struct Equipment {
     /// Where snapshots come from.
     pub published: Arc<Published>,
-    /// This core's TLS configuration.
-    pub tls: ClientTls,
+    /// Where certificates come from.
+    pub certificates: Arc<ArcSwap<Certificates>>,
     /// This core's number, from 0.
     pub number: u16,
     /// Where entries go; none if no account is kept.
@@ -73,15 +77,6 @@ pub struct Equipment {
     pub errands: Errands,
 }
 
-/// Read and written by several threads, without locks.
-#[derive(Default)]
-pub struct Shared {
-    /// Set to stop: no new connection, no new request, what is in flight may finish.
-    pub is_draining: AtomicBool,
-    /// Set to stop at once.
-    pub must_end: AtomicBool,
-}
-
 /// What the connections of one core share.
 pub struct Worker {
     /// Newest snapshot seen.
@@ -92,8 +87,9 @@ pub struct Worker {
     pub pool: Pool,
     /// Spare buffers.
     pub spares: Spares,
-    /// TLS configuration and sessions.
-    pub tls: ClientTls,
+    /// TLS configuration and sessions, of these certificates.
+    tls: RefCell<(ClientTls, Arc<Certificates>)>,
+    certificates: Arc<ArcSwap<Certificates>>,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
     /// Keys that clients' signatures are checked with.
@@ -111,21 +107,51 @@ pub struct Worker {
     /// To the control plane.
     pub errands: Errands,
     random: RefCell<fastrand::Rng>,
-    is_draining: Cell<bool>,
-    is_over: Cell<bool>,
+    /// What is under way.
+    pub load: Load,
+    ending: Cell<Ending>,
     connections: RefCell<Slab<Waker>>,
+    /// Those who accept, to be woken when a drain begins.
+    acceptors: RefCell<Vec<Waker>>,
+    /// Tasks that are connections, or accept them.
+    alive: Cell<usize>,
+}
+
+/// How far a core's end has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Ending {
+    /// It goes on.
+    Not,
+    /// No new connection; a request is its connection's last, and told so.
+    Draining,
+    /// Connections that had no request since close.
+    ClosingIdle,
+    /// All close.
+    Over,
 }
 
 impl Worker {
-    fn new(equipment: Equipment) -> Self {
-        let Equipment { published, tls, number, ledger, counters, budget, notices, errands } =
-            equipment;
-        Self {
+    fn new(equipment: Equipment) -> io::Result<Self> {
+        let Equipment {
+            published,
+            certificates,
+            number,
+            ledger,
+            counters,
+            budget,
+            notices,
+            errands,
+        } = equipment;
+        let read = certificates.load_full();
+        let tls = ClientTls::new(read.trusted.clone());
+        let tls = tls.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Self {
             snapshot: RefCell::new(Rc::new(published.newest())),
             published,
             pool: Pool::default(),
             spares: Spares::default(),
-            tls,
+            tls: RefCell::new((tls, read)),
+            certificates,
             signing: RefCell::default(),
             checking: RefCell::default(),
             balancer: RefCell::new(Balancer::new(number.into(), budget)),
@@ -135,16 +161,24 @@ impl Worker {
             notices,
             errands,
             random: RefCell::new(fastrand::Rng::new()),
-            is_draining: Cell::new(false),
-            is_over: Cell::new(false),
+            load: Load::default(),
+            ending: Cell::new(Ending::Not),
             connections: RefCell::default(),
-        }
+            acceptors: RefCell::default(),
+            alive: Cell::new(0),
+        })
     }
 
     /// The snapshot that an exchange begun now keeps.
     #[must_use]
     pub fn snapshot(&self) -> Rc<Arc<Snapshot>> {
         self.snapshot.borrow().clone()
+    }
+
+    /// What connections made now are secured with.
+    #[must_use]
+    pub fn tls(&self) -> ClientTls {
+        self.tls.borrow().0.clone()
     }
 
     /// A uniform random number. Not for secrets.
@@ -165,16 +199,22 @@ impl Worker {
         self.ledger.as_ref().is_some_and(|ledger| !ledger.has_room())
     }
 
-    /// Whether this core is to take no more requests.
+    /// Whether each request is its connection's last.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.is_draining.get()
+        self.ending.get() >= Ending::Draining
+    }
+
+    /// Whether connections without a request are to close.
+    #[must_use]
+    pub fn closes_idle(&self) -> bool {
+        self.ending.get() >= Ending::ClosingIdle
     }
 
     /// Whether what is still under way is to be given up.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.is_over.get()
+        self.ending.get() >= Ending::Over
     }
 
     /// Notes a connection, to be woken when a drain begins or is over.
@@ -190,24 +230,52 @@ impl Worker {
         self.connections.borrow_mut().remove(ticket);
     }
 
-    fn is_idle(&self) -> bool {
-        self.connections.borrow().is_empty()
-    }
-
-    fn begin_drain(&self) {
-        self.is_draining.set(true);
-        self.wake_all();
-    }
-
-    fn end_drain(&self) {
-        self.is_over.set(true);
-        self.wake_all();
-    }
-
-    fn wake_all(&self) {
-        for (_, waker) in self.connections.borrow().iter() {
-            waker.wake_by_ref();
+    /// Whether another connection may come.
+    pub fn room(&self) -> Room {
+        let open = (self.alive.get() as u64).saturating_sub(self.acceptors.borrow().len() as u64);
+        let max = self.snapshot.borrow().bounds.connections_max;
+        if open < max {
+            return Room::ForOne;
         }
+        self.counters.connections_refused.add(1);
+        // Those that are told so are open for a moment, too.
+        if open < max + CONNECTIONS_REFUSED_MAX { Room::ToRefuse } else { Room::None }
+    }
+
+    /// No connection, not even one that was accepted this instant; and nobody who accepts.
+    fn is_idle(&self) -> bool {
+        self.alive.get() == 0
+    }
+
+    /// A task begins that the core's end waits for.
+    pub fn begin_task(&self) {
+        self.alive.set(self.alive.get() + 1);
+    }
+
+    /// It has ended.
+    pub fn end_task(&self) {
+        self.alive.set(self.alive.get() - 1);
+    }
+
+    /// Notes one who accepts, to be woken when a drain begins.
+    pub fn enter_acceptor(&self, waker: Waker) {
+        self.acceptors.borrow_mut().push(waker);
+    }
+
+    /// A further stage, if it is one, of which everybody is told.
+    fn begin(&self, stage: Ending) {
+        if stage <= self.ending.get() {
+            return;
+        }
+        self.ending.set(stage);
+        let (connections, acceptors) = (self.connections.borrow(), self.acceptors.borrow());
+        connections.iter().map(|(_, waker)| waker).chain(&*acceptors).for_each(Waker::wake_by_ref);
+    }
+
+    /// Whether `take` took a connection.
+    pub fn has_accepted(&self, take: impl FnOnce() -> bool) -> bool {
+        let before = self.alive.get();
+        take() && self.alive.get() > before
     }
 
     fn tick(&self) {
@@ -216,14 +284,37 @@ impl Worker {
         if is_new {
             *self.snapshot.borrow_mut() = Rc::new(newest);
         }
+        self.renew_certificates();
         self.pool.sweep(clock::now());
+        self.counters.ticks.add(1);
     }
+
+    fn renew_certificates(&self) {
+        let newest = self.certificates.load();
+        if Arc::ptr_eq(&newest, &self.tls.borrow().1) {
+            return;
+        }
+        // It was possible with the former ones, and depends on the provider alone.
+        if let Ok(tls) = ClientTls::new(newest.trusted.clone()) {
+            *self.tls.borrow_mut() = (tls, newest.clone());
+        }
+    }
+}
+
+/// What can be done with another connection.
+pub enum Room {
+    /// It is served.
+    ForOne,
+    /// It can be told that there is none.
+    ToRefuse,
+    /// It is closed.
+    None,
 }
 
 /// Runs a core until it is drained.
 ///
 /// # Errors
-/// When the event loop cannot be made or the socket cannot be taken over.
+/// When the event loop cannot be made or a socket cannot be taken over.
 pub fn run(start: Start) -> io::Result<()> {
     if let Some(core) = start.core {
         cores::pin(core)?;
@@ -231,67 +322,36 @@ pub fn run(start: Start) -> io::Result<()> {
     let driver = start.driver;
     runtime::run(driver, async move {
         start.equipment.counters.thread.add(cores::thread());
-        let listener = Rc::new(Listener::new(start.bound, driver)?);
-        let worker = Rc::new(Worker::new(start.equipment));
-        runtime::spawn(accept(listener.clone(), worker.clone()));
-        while !start.shared.is_draining.load(Ordering::Relaxed) {
+        let worker = Rc::new(Worker::new(start.equipment)?);
+        for bound in start.bound {
+            let listener = Listener::new(bound, driver)?;
+            runtime::spawn(accept(listener, Alive::new(&worker), start.orders.clone()));
+        }
+        while !start.orders.is_draining.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(TICK_MS)).await;
             worker.tick();
         }
-        drain(&listener, &worker, &start.shared, start.grace).await;
+        drain(&worker, &start.orders).await;
         Ok(())
     })?
 }
 
-/// Takes what the kernel has queued, then no more; ends when all is done, or must be.
-async fn drain(listener: &Listener, worker: &Worker, shared: &Shared, grace: Duration) {
-    let deadline = clock::now() + grace;
-    while listener.has_waiting() && clock::now() < deadline {
-        sleep(Duration::from_millis(1)).await;
-    }
-    // Only fails if the socket is no listener, and then it takes no connections either.
-    let _ = listener.stop();
-    worker.begin_drain();
-    while !worker.is_idle() && clock::now() < deadline && !shared.must_end.load(Ordering::Relaxed) {
+/// Accepts no more; ends when all is done, or must be.
+async fn drain(worker: &Worker, orders: &Orders) {
+    let after = |ms: &AtomicU64| clock::now() + Duration::from_millis(ms.load(Ordering::Relaxed));
+    let (deadline, idle_until) = (after(&orders.grace_ms), after(&orders.idle_ms));
+    worker.begin(Ending::Draining);
+    while !worker.is_idle() && clock::now() < deadline && !orders.must_end.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(TICK_MS / 10)).await;
+        worker.tick();
+        if clock::now() >= idle_until {
+            worker.begin(Ending::ClosingIdle);
+        }
     }
     // The runtime drops no task when it ends: each ends itself, and closes its account.
-    worker.end_drain();
+    worker.begin(Ending::Over);
     let deadline = clock::now() + Duration::from_millis(GIVING_UP_MS_MAX);
     while !worker.is_idle() && clock::now() < deadline {
         sleep(Duration::from_millis(1)).await;
     }
-}
-
-async fn accept(listener: Rc<Listener>, worker: Rc<Worker>) {
-    loop {
-        match listener.accept().await {
-            Ok((socket, peer)) => {
-                let worker = worker.clone();
-                runtime::spawn(async move {
-                    let connection: Pin<Box<_>> =
-                        Box::pin(connection::serve(socket, peer.ip(), worker.clone()));
-                    if !Contained(connection).await {
-                        worker.notices.tell(None, Event::Panicked);
-                    }
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return, // stopped
-            Err(error) if is_passing(&error) => {}
-            Err(error) => {
-                worker.notices.tell(None, Event::AcceptFailed(error));
-                sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
-            }
-        }
-    }
-}
-
-/// The connection failed before we got it; the listener is well.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -1,5 +1,7 @@
 //! The only place that reads a clock.
 
+#![expect(unsafe_code, reason = "the monotonic clock as a number has no safe form")]
+
 use std::{
     sync::OnceLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -26,6 +28,16 @@ pub fn unix_now() -> UnixSeconds {
 #[expect(clippy::disallowed_methods, reason = "this is net/clock.rs")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// The clock that never goes back as other processes read it (`CLOCK_MONOTONIC`), in microseconds.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec, to a valid place; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000 + part(time.tv_nsec) / 1000
 }
 
 /// Milliseconds that never go back, from some moment before the first call: what cores that share a number

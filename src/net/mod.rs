@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod cores;
+pub mod inherited;
 pub mod runtime;
 pub mod signals;
 pub mod tcp;

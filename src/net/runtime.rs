@@ -7,7 +7,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -144,6 +144,20 @@ pub fn spawn<F: Future<Output = ()> + 'static>(future: F) {
 /// Ends after `duration`.
 pub async fn sleep(duration: Duration) {
     monoio::time::sleep(duration).await;
+}
+
+/// Lets every other task that is ready take its turn.
+pub async fn take_turns() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The time was up before the future ended; the future was dropped.

@@ -6,7 +6,7 @@
 
 use std::{mem, ptr};
 
-/// SIGTERM, SIGINT and SIGHUP wait from now on, for the calling thread and those that it starts.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR2 wait from now on, for the calling thread and those that it starts.
 pub fn hold() {
     mask(libc::SIG_BLOCK);
 }
@@ -22,7 +22,7 @@ fn mask(how: libc::c_int) {
     unsafe {
         let mut set: libc::sigset_t = mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR2] {
             libc::sigaddset(&raw mut set, signal);
         }
         libc::pthread_sigmask(how, &raw const set, ptr::null_mut());

@@ -13,7 +13,7 @@ use std::{
     io,
     mem::MaybeUninit,
     net::{Shutdown, SocketAddr},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::pin,
     time::Duration,
 };
@@ -21,7 +21,7 @@ use std::{
 use monoio::{
     buf::{IoBuf, IoBufMut},
     io::{AsyncReadRent, AsyncWriteRent},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
@@ -60,6 +60,28 @@ impl Bound {
         socket.bind(&address.into())
     }
 
+    /// One that somebody else has made, and that listens.
+    pub(super) fn from_listening(socket: OwnedFd) -> Self {
+        Self(socket.into())
+    }
+
+    /// The same socket once more, with the queue of connections that it has.
+    ///
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Whether a process that is started next gets it, and by which number.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pass_on(&self, is_passed: bool) -> io::Result<RawFd> {
+        SockRef::from(&self.0).set_cloexec(!is_passed)?;
+        Ok(self.0.as_raw_fd())
+    }
+
     /// The address bound, with the port the kernel chose.
     ///
     /// # Errors
@@ -70,7 +92,15 @@ impl Bound {
 }
 
 /// A listener on the calling core.
-pub struct Listener(TcpListener);
+///
+/// It waits for readiness and then accepts without waiting, under either driver: so a wait can be given up
+/// without losing a connection, and two processes may share the socket while one takes over from the other.
+pub struct Listener {
+    /// Listening; monoio polls any socket by this type.
+    socket: TcpStream,
+    /// Of the sockets accepted: io_uring waits by itself and wants blocking ones, epoll others.
+    flags: libc::c_int,
+}
 
 impl Listener {
     /// Hands a bound socket to the calling core's event loop.
@@ -78,37 +108,36 @@ impl Listener {
     /// # Errors
     /// When the event loop refuses the descriptor.
     pub fn new(bound: Bound, driver: super::runtime::Driver) -> io::Result<Self> {
-        // io_uring waits by itself, and fails on a non-blocking socket instead; epoll needs one.
-        bound.0.set_nonblocking(driver == super::runtime::Driver::Epoll)?;
-        Ok(Self(TcpListener::from_std(bound.0)?))
+        bound.0.set_nonblocking(true)?;
+        let socket = TcpStream::from_std(OwnedFd::from(bound.0).into())?;
+        let nonblocking = match driver {
+            super::runtime::Driver::Epoll => libc::SOCK_NONBLOCK,
+            super::runtime::Driver::IoUring(_) => 0,
+        };
+        Ok(Self { socket, flags: libc::SOCK_CLOEXEC | nonblocking })
     }
 
-    /// The next connection. Never drop this future: monoio 0.2.4 leaks the descriptor of a connection
-    /// that was accepted while its accept was cancelled.
+    /// Waits until a connection may be waiting. Dropping this future is harmless.
+    pub async fn arrival(&self) {
+        // An error is the next accept's to tell.
+        let _ = self.socket.readable(false).await;
+    }
+
+    /// The next connection that waits, if one does. One system call.
     ///
     /// # Errors
-    /// The kernel's; `EMFILE` and the like pass, `EINVAL` after [`Self::stop`] does not.
-    pub async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        let (stream, peer) = self.0.accept().await?;
+    /// The kernel's; `EMFILE` and the like pass.
+    pub fn take(&self) -> io::Result<Option<(Socket, SocketAddr)>> {
+        let accepted = with_descriptor(&self.socket, |socket| socket.accept4(self.flags));
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
         // It fails only if the peer has gone already, which its first receive will tell.
-        let _ = stream.set_nodelay(true);
-        Ok((Socket(UnsafeCell::new(stream)), peer))
-    }
-
-    /// Whether a connection waits to be accepted.
-    #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid pollfd; a time-out of zero returns at once.
-        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-    }
-
-    /// Takes no more connections: a pending [`Self::accept`] fails.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn stop(&self) -> io::Result<()> {
-        with_descriptor(&self.0, |socket| socket.shutdown(Shutdown::Read))
+        let _ = socket.set_tcp_nodelay(true);
+        let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Some((Socket(UnsafeCell::new(TcpStream::from_std(socket.into())?)), peer)))
     }
 }
 

@@ -89,6 +89,21 @@ pub fn trusted_roots(extra: Option<&Path>) -> io::Result<Arc<RootCertStore>> {
     Ok(Arc::new(roots))
 }
 
+/// Certificates as they were last read: replaced whole, when a reload finds others.
+#[derive(Debug)]
+pub struct Certificates {
+    /// What an upstream's chain may end in.
+    pub trusted: Arc<RootCertStore>,
+}
+
+impl Certificates {
+    /// Whether nobody could tell these from `other`.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.trusted.roots == other.trusted.roots
+    }
+}
+
 /// What the connections of one core share: roots, cipher suites, resumable sessions.
 #[derive(Clone)]
 pub struct ClientTls(Arc<ClientConfig>);

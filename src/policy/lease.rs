@@ -25,7 +25,7 @@ pub struct Refusal {
     pub retry_after_ms: u64,
 }
 
-/// A place with a deployment. It must be given back, whatever happens: see [`Balancer`]'s methods.
+/// A place with a deployment. It must be given back, whatever happens: see [`Balancer`](super::balance::Balancer)'s methods.
 #[derive(Debug)]
 pub struct Lease {
     /// Its place in the snapshot.

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use outcrop::boundary::errand::{self, ErrandReader, Page};
-use outcrop::boundary::{counters, notice, snapshot::Published};
+use outcrop::boundary::{counters, notice, orders::Orders, snapshot::Published};
 use outcrop::control_plane::config::{self, DriverChoice, Environment};
 use outcrop::control_plane::names::Names;
 use outcrop::control_plane::prepare;
-use outcrop::data_plane::worker::{self, Equipment, Shared, Start};
+use outcrop::data_plane::worker::{self, Equipment, Start};
 use outcrop::limits::ERRANDS_MAX;
 use outcrop::net::runtime::{Driver, probe_io_uring};
 use outcrop::net::tcp::Bound;
-use outcrop::net::tls::{ClientTls, trusted_roots};
+use outcrop::net::tls::{Certificates, trusted_roots};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Client, End, chunked_request, request};
@@ -181,7 +181,7 @@ fn a_proxy_ends_in_order_without_a_signal(driver: DriverChoice) {
 struct Core {
     address: SocketAddr,
     errands: Option<ErrandReader>,
-    shared: Arc<Shared>,
+    orders: Arc<Orders>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
 }
 
@@ -198,9 +198,12 @@ impl Core {
         let bound = Bound::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = bound.address().expect("its address");
         let (errands, reader) = errand::channel();
-        let shared = Arc::new(Shared::default());
+        let orders = Arc::new(Orders::default());
+        orders.grace_ms.store(10_000, Ordering::Relaxed);
+        let trusted = trusted_roots(None).expect("Mozilla's");
+        let certificates = Arc::new(ArcSwap::from_pointee(Certificates { trusted }));
         let start = Start {
-            bound,
+            bound: vec![bound],
             core: None,
             driver: match driver {
                 DriverChoice::Epoll => Driver::Epoll,
@@ -208,7 +211,7 @@ impl Core {
             },
             equipment: Equipment {
                 published: Arc::new(Published::new(snapshot)),
-                tls: ClientTls::new(trusted_roots(None).expect("Mozilla's")).expect("TLS"),
+                certificates,
                 number: 0,
                 ledger: None,
                 counters: counters::channel().0,
@@ -216,11 +219,10 @@ impl Core {
                 notices: notice::channel().0,
                 errands,
             },
-            shared: shared.clone(),
-            grace: Duration::from_secs(10),
+            orders: orders.clone(),
         };
         let thread = Some(std::thread::spawn(move || worker::run(start)));
-        Self { address, errands: Some(reader), shared, thread }
+        Self { address, errands: Some(reader), orders, thread }
     }
 
     fn errand(&mut self) -> errand::Errand {
@@ -230,8 +232,8 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.shared.is_draining.store(true, Ordering::Relaxed);
-        self.shared.must_end.store(true, Ordering::Relaxed);
+        self.orders.is_draining.store(true, Ordering::Relaxed);
+        self.orders.must_end.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(std::thread::panicking() || matches!(ended, Ok(Ok(()))), "{ended:?}");

@@ -16,6 +16,7 @@
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`operations`]: what is no action on a model: where each goes, with which credential, at what cost.
 //!   - [`failover`]: attempts: elsewhere, again, or not at all; time-outs, limits, fallbacks.
+//!   - [`bounds`]: what a core takes on at once, and what becomes of more.
 //!   - [`spread`]: the choice of a deployment, and how the client learns of it.
 //!   - [`cost`]: what an answer cost, in its head.
 //!   - [`cost_table`]: what every family and every rule costs; it makes the tables of docs/cost.md.
@@ -29,8 +30,12 @@
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
+//! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
+//! - [`hand_over`]: SIGUSR2: another binary takes over, and no client notices.
 //! - [`running`], [`proxy`], [`http`], [`postgres`], [`document`]: not tests: the binary from start to end, the
 //!   proxy in this process, a client that sees what others hide, a PostgreSQL of our own, and documents.
+//! - [`running`], [`proxy`], [`http`], [`postgres`]: not tests: the binary from start to end, the proxy in
+//!   this process, a client that sees what others hide, and a PostgreSQL of our own.
 
 use std::io::Write as _;
 
@@ -40,6 +45,8 @@ mod accounts;
 mod admin_pages;
 #[cfg(feature = "stand-in")]
 mod arrival;
+#[cfg(feature = "stand-in")]
+mod bounds;
 #[cfg(feature = "stand-in")]
 mod client_operations;
 #[cfg(feature = "stand-in")]
@@ -61,6 +68,8 @@ mod document;
 #[cfg(feature = "stand-in")]
 mod failover;
 #[cfg(feature = "stand-in")]
+mod hand_over;
+#[cfg(feature = "stand-in")]
 mod hostile;
 #[cfg(feature = "stand-in")]
 mod http;
@@ -80,6 +89,8 @@ mod pages;
 mod postgres;
 #[cfg(feature = "stand-in")]
 mod proxy;
+#[cfg(feature = "stand-in")]
+mod reload;
 #[cfg(feature = "stand-in")]
 mod reuse;
 #[cfg(feature = "stand-in")]

@@ -82,7 +82,7 @@ fn a_wrong_path_or_method_is_refused_as_aws_would(driver: DriverChoice) {
         "/bedrock/model/claude/explode",
         "/model/claude/invoke",
         "/v1/chat/completions",
-        "/health",
+        "/health/",
         "/../health/liveliness",
     ];
     for target in unknown {

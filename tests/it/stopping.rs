@@ -19,6 +19,8 @@ const SECRET: &str = "outcrop-stand-in-secret";
 under_both_drivers!(
     a_stop_right_after_the_start_is_in_order,
     a_stream_may_finish_after_sigterm,
+    a_request_may_come_after_sigterm,
+    what_outlasts_the_grace_is_cut,
     a_second_sigterm_ends_it_at_once,
     the_start_up_line_names_the_driver,
     no_secret_is_printed,
@@ -26,9 +28,13 @@ under_both_drivers!(
 
 /// The proxy in a process of its own, before a stand-in.
 fn start(driver: DriverChoice, name: &str) -> (Running, StandIn) {
+    start_with(driver, name, "")
+}
+
+fn start_with(driver: DriverChoice, name: &str, general: &str) -> (Running, StandIn) {
     let stand_in = StandIn::start(Options::default()).expect("a stand-in");
     let ca = ca_file(&stand_in).expect("it speaks TLS");
-    let config = config_file(driver, &[Deployment::to(stand_in.address())], "");
+    let config = config_file(driver, &[Deployment::to(stand_in.address())], general);
     let (ca, config) = (text(&ca), text(&config));
     let arguments = ["--config", config, "--host", "127.0.0.1", "--num_workers", "2"];
     let running = Running::start(name, &arguments, &[("SSL_CERT_FILE", ca)], answers_ready);
@@ -71,8 +77,8 @@ fn a_stream_may_finish_after_sigterm(driver: DriverChoice) {
     let mut client = connect(&running);
     let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
     client.send(request(STREAM, &fields, b"{}"));
-    let head = client.head().expect("a head");
     stand_in.release_frames(1);
+    let head = client.head().expect("a head");
     let mut content = client.chunk().expect("the first frame");
     running.signal();
     idle.check_closed();
@@ -87,11 +93,58 @@ fn a_stream_may_finish_after_sigterm(driver: DriverChoice) {
     assert!(running.said().contains("stopping"), "{}", running.said());
 }
 
+/// Clients that keep connections learn from an answer that theirs ends, and lose no request to a close.
+fn a_request_may_come_after_sigterm(driver: DriverChoice) {
+    let (mut running, stand_in) = start(driver, "last-request");
+    let mut kept = [connect(&running), connect(&running), connect(&running)];
+    for client in &mut kept {
+        let answer = client.ask(request(INVOKE, BEARER, b"{}"));
+        assert_ne!(answer.head.field("connection"), Some("close"), "{answer:?}");
+    }
+    let mut streaming = connect(&running);
+    let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
+    streaming.send(request(STREAM, &fields, b"{}"));
+    stand_in.release_frames(1);
+    let head = streaming.head().expect("a head");
+    running.signal();
+    assert!(within(|| is_refused(&running)), "new connections are taken:\n{}", running.said());
+    let [mut first, mut ready, mut alive] = kept;
+    let last = first.ask(request(INVOKE, BEARER, b"{}"));
+    assert_eq!((last.head.status, last.end), (200, End::Clean), "{last:?}");
+    assert_eq!(last.head.field("connection"), Some("close"), "{last:?}");
+    for (client, path, status) in [(&mut ready, "readiness", 503), (&mut alive, "liveliness", 200)]
+    {
+        let answer = client.ask(format!("GET /health/{path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(answer.head.status, status, "{answer:?}");
+        assert_eq!(answer.head.field("connection"), Some("close"), "{answer:?}");
+    }
+    [first, ready, alive].into_iter().for_each(Client::check_closed);
+    stand_in.release_frames(1000);
+    assert_eq!(streaming.content(&head, &mut Vec::new()), End::Clean, "{}", running.said());
+    let status = running.wait();
+    assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", running.said());
+}
+
+fn what_outlasts_the_grace_is_cut(driver: DriverChoice) {
+    let (mut running, stand_in) =
+        start_with(driver, "no-grace", "outcrop:\n  shutdown_grace_s: 1\n");
+    let mut client = connect(&running);
+    let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
+    client.send(request(STREAM, &fields, b"{}"));
+    stand_in.release_frames(1);
+    let head = client.head().expect("a head");
+    running.signal();
+    assert_ne!(client.content(&head, &mut Vec::new()), End::Clean, "a cut is a cut");
+    let status = running.wait();
+    assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", running.said());
+}
+
 fn a_second_sigterm_ends_it_at_once(driver: DriverChoice) {
     let (mut running, stand_in) = start(driver, "ending");
     let mut client = connect(&running);
     let fields = format!("{BEARER}X-Amzn-Bedrock-Mock: frames=3; gate\r\n");
     client.send(request(STREAM, &fields, b"{}"));
+    stand_in.release_frames(1);
     let head = client.head().expect("a head");
     running.signal();
     assert!(within(|| running.said().contains("stopping")), "{}", running.said());

@@ -23,7 +23,7 @@ pub struct FailedAttempt {
     pub ms: u32,
 }
 
-/// The first [`FAILED_ATTEMPTS_KEPT`] of them, in their order.
+/// The first few of them, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FailedAttempts {
     kept: [Option<FailedAttempt>; FAILED_ATTEMPTS_KEPT],

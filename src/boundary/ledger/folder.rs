@@ -60,6 +60,8 @@ pub fn open(folder: &Path, cores: usize, shape: Shape) -> io::Result<Opened> {
     for (_, path) in files(folder).map_err(|error| at(folder, &error))? {
         match take_up(&path, &mut opened.damaged) {
             Ok(reader) => opened.leftovers.extend(reader),
+            // Its owner has ended since we looked, and all of it is recorded.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => opened.damaged.push(Damaged {
                 path,
                 what: format!("{error}; what it holds is not recorded until a start can read it"),

@@ -63,11 +63,28 @@ impl<F: Fn() -> String + Send + Sync> Metrics for F {
 pub struct Desk {
     spend: Option<Arc<dyn Spend>>,
     pub(super) metrics: Arc<dyn Metrics>,
-    known: Arc<ArcSwap<Known>>,
+    knowledge: Knowledge,
     /// How deployments stand.
     pub(super) published: Arc<Published>,
     /// Where this proxy listens itself.
     pub(super) address: SocketAddr,
+}
+
+/// What the configuration in force says; a reload changes it for whoever holds it.
+#[derive(Clone)]
+pub struct Knowledge(Arc<ArcSwap<Known>>);
+
+impl Knowledge {
+    /// Of these settings.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Known::of(settings))))
+    }
+
+    /// From here on of these.
+    pub fn take(&self, settings: &Settings) {
+        self.0.store(Arc::new(Known::of(settings)));
+    }
 }
 
 /// What a configuration says of models, prices and keys.
@@ -78,24 +95,18 @@ pub(super) struct Known {
 }
 
 impl Desk {
-    /// Of a proxy with these settings, which listens at `address`. `spend` is none if nothing is recorded.
+    /// Of a proxy that knows this, and listens at `address`. `spend` is none if nothing is recorded.
     pub fn new(
-        settings: &Settings,
+        knowledge: Knowledge,
         spend: Option<Arc<dyn Spend>>,
         metrics: Arc<dyn Metrics>,
         (published, address): (Arc<Published>, SocketAddr),
     ) -> Self {
-        let known = Arc::new(ArcSwap::from_pointee(Known::of(settings)));
-        Self { spend, metrics, known, published, address }
-    }
-
-    /// From here on with these settings.
-    pub fn take(&self, settings: &Settings) {
-        self.known.store(Arc::new(Known::of(settings)));
+        Self { spend, metrics, knowledge, published, address }
     }
 
     pub(super) fn known(&self) -> Arc<Known> {
-        self.known.load_full()
+        self.knowledge.0.load_full()
     }
 
     /// # Errors

@@ -37,7 +37,7 @@ use http_body_util::{BodyExt, Limited};
 use tokio::{task::JoinSet, time::timeout};
 use tower::ServiceExt;
 
-pub use desk::{Desk, Metrics, Pending, Spend, Unavailable};
+pub use desk::{Desk, Knowledge, Metrics, Pending, Spend, Unavailable};
 pub use pages::{pages, ready_page};
 pub use price_list::PriceList;
 

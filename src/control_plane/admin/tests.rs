@@ -88,7 +88,7 @@ fn desk(spend: Option<Echo>) -> Desk {
     let snapshot =
         prepare::snapshot(&settings, &mut Lasting::default(), &mut Names::in_memory()).unwrap();
     let place = (Arc::new(Published::new(snapshot)), ([127, 0, 0, 1], 1).into());
-    Desk::new(&settings, spend, Arc::new(|| "up 1\n".to_owned()), place)
+    Desk::new(Knowledge::of(&settings), spend, Arc::new(|| "up 1\n".to_owned()), place)
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

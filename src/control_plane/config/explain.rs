@@ -10,7 +10,7 @@ use super::settings::{
 use super::source::Origin;
 use crate::bedrock::failure::Class;
 use crate::bedrock::operation::Action;
-use crate::boundary::snapshot::Credential;
+use crate::boundary::snapshot::{Bounds, Credential};
 
 /// An id shorter than this would be shown nearly whole by its two ends.
 const SHOWN_KEY_ID_BYTES_MIN: usize = 16;
@@ -199,6 +199,17 @@ fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Resu
         writeln!(out, "signatures       of client credentials and the master key's pair alone")?;
     }
     writeln!(out, "request content  at most {} bytes", settings.max_request_bytes)?;
+    let Bounds { connections_max, in_flight_max, content_bytes_max, requests_per_connection_max } =
+        settings.bounds;
+    let mb = content_bytes_max / (1024 * 1024);
+    write!(out, "of a worker      {connections_max} connections, {mb} MB of content under way")?;
+    if let Some(max) = in_flight_max {
+        write!(out, ", {max} requests under way")?;
+    }
+    if let Some(max) = requests_per_connection_max {
+        write!(out, "; {max} requests on a connection")?;
+    }
+    writeln!(out)?;
     writeln!(out, "driver           {driver}")?;
     writeln!(out, "shutdown grace   {} s", settings.shutdown_grace_s)?;
     match &settings.trusted_roots_file {

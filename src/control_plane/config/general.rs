@@ -5,11 +5,13 @@ use super::clients;
 use super::document::{Content, Node};
 use super::environment::Environment;
 use super::keys;
+use super::numbers::whole;
 use super::passthrough;
 use super::problem::Problems;
 use super::read::flag;
 use super::router;
 use super::settings::{Deployment, DriverChoice, Settings};
+use crate::boundary::snapshot::Bounds;
 use crate::limits;
 use crate::secret::Secret;
 
@@ -65,6 +67,7 @@ pub(super) fn read(
             problems,
         ),
         trusted_roots_file: environment.filled("SSL_CERT_FILE").map(Into::into),
+        bounds: bounds(&value, problems),
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
         price_map: None,
         accounting: accounting::read(root, environment, problems),
@@ -152,6 +155,30 @@ fn max_request_bytes(node: Option<&Node>, problems: &mut Problems) -> u64 {
     )]
     let bytes = bytes as u64;
     bytes
+}
+
+/// How much a core takes on at once; 0 stands for no bound where there may be none.
+fn bounds<'n>(value: &impl Fn(&str, &str) -> Option<&'n Node>, problems: &mut Problems) -> Bounds {
+    let mut bounds = Bounds::default();
+    let mut number = |section: &str, key: &str, least: u64| {
+        let node = value(section, key)?;
+        let number = whole(node, limits::BOUND_MAX, problems)?;
+        if number < least {
+            problems.error(&node.place, format!("must be at least {least}"));
+            return None;
+        }
+        Some(number)
+    };
+    let some = |number: Option<u64>| number.filter(|number| *number > 0);
+    bounds.in_flight_max = some(number("general_settings", "max_in_flight_requests_per_worker", 0));
+    bounds.requests_per_connection_max = some(number("outcrop", "max_requests_per_connection", 0));
+    if let Some(max) = number("outcrop", "max_connections_per_worker", 1) {
+        bounds.connections_max = max;
+    }
+    if let Some(mb) = number("outcrop", "max_content_in_flight_mb_per_worker", 1) {
+        bounds.content_bytes_max = mb * 1024 * 1024;
+    }
+    bounds
 }
 
 fn shutdown_grace_s(node: Option<&Node>, problems: &mut Problems) -> u64 {

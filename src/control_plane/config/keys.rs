@@ -36,6 +36,7 @@ pub(super) const TOP: Section = Section {
 
 pub(super) const OUTCROP: Section = Section {
     honoured: "\
+        max_connections_per_worker max_content_in_flight_mb_per_worker max_requests_per_connection \
         driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log first_frame_failover \
         request_timeout_s passthrough unlisted_models unlisted_paths client_credentials \
         require_verified_signature",
@@ -110,13 +111,13 @@ pub(super) const MODEL_INFO: Section = Section {
 pub(super) const GENERAL_SETTINGS: Section = Section {
     honoured: "\
         master_key dangerously_permit_weak_or_unset_master_key max_request_size_mb database_url \
-        disable_spend_logs maximum_spend_logs_retention_period disable_bedrock_agent_runtime_passthrough",
+        disable_spend_logs maximum_spend_logs_retention_period max_in_flight_requests_per_worker disable_bedrock_agent_runtime_passthrough",
     others: "\
         database_connection_pool_limit database_connection_timeout database_type database_args \
         database_host database_name database_username database_password store_model_in_db custom_auth \
         custom_auth_run_common_checks custom_key_generate custom_sso custom_ui_sso_sign_in_handler \
         litellm_key_header_name allowed_routes allowed_ips use_x_forwarded_for max_parallel_requests \
-        global_max_parallel_requests max_in_flight_requests_per_worker max_queued_requests_per_worker \
+        global_max_parallel_requests max_queued_requests_per_worker \
         admission_queue_timeout_seconds max_response_size_mb pass_through_request_timeout \
         pass_through_endpoints cancel_on_disconnect disable_error_logs \
         disable_spend_updates disable_master_key_return disable_retry_on_max_parallel_request_limit_error \

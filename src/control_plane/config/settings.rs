@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::source::Origin;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
+use crate::boundary::snapshot::Bounds;
 use crate::policy::auth::ClientCredential;
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
@@ -36,6 +37,9 @@ pub struct Settings {
     pub max_request_bytes: u64,
     /// `SSL_CERT_FILE`: PEM certificates trusted besides Mozilla's.
     pub trusted_roots_file: Option<PathBuf>,
+    /// `general_settings.max_in_flight_requests_per_worker`, and of `outcrop`: `max_connections_per_worker`,
+    /// `max_content_in_flight_mb_per_worker`, `max_requests_per_connection`.
+    pub bounds: Bounds,
     /// `outcrop.shutdown_grace_s`.
     pub shutdown_grace_s: u64,
     /// `outcrop.prices`: what stands over the built-in table.

@@ -24,18 +24,22 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use self::ask::Asker;
 pub use self::http::Http;
-use super::{admin, prepare::Renewable};
+use super::{
+    admin,
+    prepare::{Lasting, Renewable},
+};
 use crate::{
     boundary::notice::{Event, Notices},
     limits::{
         CREDENTIAL_AGAIN_MS_MAX, CREDENTIAL_AGAIN_MS_MIN, CREDENTIAL_ASK_MS_MAX,
-        CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, RENEWAL_LEAD_MS_MAX,
+        CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, CREDENTIAL_TELL_MS, RENEWAL_LEAD_MS_MAX,
     },
     net::clock,
 };
@@ -59,9 +63,15 @@ impl First {
 }
 
 /// All sources, and what is told of them.
-#[derive(Clone)]
 pub struct Credentials {
-    renewable: Arc<[Renewable]>,
+    newcomers: UnboundedReceiver<Renewable>,
+    desk: Desk,
+}
+
+/// What the tasks of all sources share.
+#[derive(Clone)]
+struct Desk {
+    known: Arc<ArcSwap<Vec<Renewable>>>,
     http: Http,
     notices: Notices,
     /// Told by each source when it was asked once.
@@ -71,35 +81,52 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Of these sources, asked over `tls`; and who waits for their first answers.
+    /// Of the sources in `lasting`, asked over `tls`; and who waits for their first answers. Those that come with
+    /// a new configuration are asked, too.
     #[must_use]
-    pub fn new(
-        renewable: &[Renewable],
-        tls: Arc<ClientConfig>,
-        notices: Notices,
-        ready: Arc<ArcSwap<Bytes>>,
-    ) -> (Self, First) {
+    pub fn new(lasting: &mut Lasting, tls: Arc<ClientConfig>, notices: Notices) -> (Self, First) {
         let (first, asked) = channel();
-        let count = renewable.len();
-        let (renewable, http) = (renewable.into(), Http::new(tls));
-        (Self { renewable, http, notices, first, ready }, First { asked, count })
+        let (sender, newcomers) = unbounded_channel();
+        for renewable in &lasting.credentials.renewable {
+            let _ = sender.send(renewable.clone()); // the receiver is here
+        }
+        let count = lasting.credentials.renewable.len();
+        lasting.credentials.newcomers = Some(sender);
+        let (known, http, ready) = (Arc::default(), Http::new(tls), lasting.ready.clone());
+        let desk = Desk { known, http, notices, first, ready };
+        (Self { newcomers, desk }, First { asked, count })
     }
 
     /// Keeps all of them in force, for ever.
     pub async fn keep(self) {
-        self.tell();
+        let Self { mut newcomers, desk } = self;
         let mut tasks = JoinSet::new();
-        for renewable in self.renewable.iter() {
-            tasks.spawn(self.clone().keep_one(renewable.clone()));
+        loop {
+            tokio::select! {
+                Some(renewable) = newcomers.recv() => {
+                    let mut known = (**desk.known.load()).clone();
+                    known.push(renewable.clone());
+                    desk.known.store(Arc::new(known));
+                    tasks.spawn(desk.clone().keep_one(renewable));
+                }
+                () = sleep(Duration::from_millis(CREDENTIAL_TELL_MS)) => {}
+            }
+            desk.tell();
         }
-        while tasks.join_next().await.is_some() {}
     }
+}
 
+impl Desk {
     async fn keep_one(self, renewable: Renewable) {
         let Renewable { source, cell, users } = &renewable;
         let asker = Asker::new(source, &self.http).await;
         let (mut expires, mut fails, mut was_asked) = (None, 0_u32, false);
         loop {
+            if users.load().is_empty() {
+                // It is configured no more; it may be again.
+                sleep(Duration::from_millis(CREDENTIAL_TELL_MS)).await;
+                continue;
+            }
             let limit = Duration::from_millis(CREDENTIAL_ASK_MS_MAX);
             let given = timeout(limit, asker.ask()).await;
             let wait = match given.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned())) {
@@ -109,7 +136,8 @@ impl Credentials {
                     renew_after(expires.map(left), fastrand::f64())
                 }
                 Err(why) => {
-                    let what = format!("credential of {} ({source}): {why}", users.join(", "));
+                    let what =
+                        format!("credential of {} ({source}): {why}", users.load().join(", "));
                     self.notices.tell(None, Event::Credential(what));
                     fails = fails.saturating_add(1);
                     again_after(fails, fastrand::f64())
@@ -133,9 +161,11 @@ impl Credentials {
 
     /// Readiness says who has none.
     fn tell(&self) {
-        let without = self.renewable.iter().filter(|it| !it.cell.is_filled());
+        let known = self.known.load();
+        let without = known.iter().filter(|it| !it.cell.is_filled());
+        let without: Vec<_> = without.map(|it| it.users.load_full()).collect();
         let without: Vec<&str> =
-            without.flat_map(|it| it.users.iter().map(String::as_str)).collect();
+            without.iter().flat_map(|it| it.iter().map(String::as_str)).collect();
         self.ready.store(Arc::new(admin::ready_page(&without)));
     }
 }

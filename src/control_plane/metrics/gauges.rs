@@ -1,7 +1,7 @@
 //! What no entry says: the cores' own counts, the ledger, the log.
 
 use super::exposition::{Decimal, Family, Labels, Page};
-use crate::boundary::counters::CoreCounts;
+use crate::{boundary::counters::CoreCounts, control_plane::reload::ReloadCounts};
 
 /// What no entry says, as it is at the scrape.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Gauges<'g> {
     pub access_log_dropped: u64,
     /// [`AccessLog::write_errors`](super::super::access_log::AccessLog::write_errors).
     pub access_log_write_errors: u64,
+    /// How reloads of the configuration went.
+    pub reloads: ReloadCounts,
     /// Outcrop's.
     pub version: &'g str,
     /// `io_uring` or `epoll`.
@@ -57,6 +59,7 @@ impl Gauges<'_> {
             "Writes of the access log that failed; they are tried again.",
             self.access_log_write_errors,
         );
+        self.reloads(page);
         let build = Labels::of(&[("version", self.version), ("driver", self.driver)]);
         page.gauge("outcrop_build_info", "Always 1; its labels say what runs.")
             .sample(&[&build], 1);
@@ -70,7 +73,7 @@ impl Gauges<'_> {
         for (name, help, count) in now {
             per_core(page.gauge(name, help), self.cores, count);
         }
-        let ever: [PerCore<CoreCounts>; 2] = [
+        let ever: [PerCore<CoreCounts>; 6] = [
             ("outcrop_connections_accepted_total", "Client connections.", |core| {
                 core.connections_accepted
             }),
@@ -78,6 +81,26 @@ impl Gauges<'_> {
                 "outcrop_requests_total",
                 "Requests whose head was whole, pages among them.",
                 |core| core.requests,
+            ),
+            (
+                "outcrop_exchange_panics_total",
+                "Exchanges that panicked: each cost one connection, and is a fault of Outcrop's to report.",
+                |core| core.panics,
+            ),
+            (
+                "outcrop_accept_failures_total",
+                "Times that no connection could be accepted, mostly for want of descriptors.",
+                |core| core.accepts_failed,
+            ),
+            (
+                "outcrop_requests_shed_total",
+                "Requests refused with 503 because as much was under way as may be.",
+                |core| core.requests_shed,
+            ),
+            (
+                "outcrop_connections_refused_total",
+                "Connections refused with 503 because as many were open as may be.",
+                |core| core.connections_refused,
             ),
         ];
         for (name, help, count) in ever {
@@ -90,6 +113,27 @@ impl Gauges<'_> {
         for (index, busy_us) in self.busy_us.iter().enumerate() {
             family.sample(&[&core_label(index)], Decimal::<6>((*busy_us).into()));
         }
+    }
+
+    fn reloads(&self, page: &mut Page) {
+        let ReloadCounts { taken, refused, is_last_ok, in_force_since } = self.reloads;
+        let mut family = page.counter(
+            "outcrop_config_reloads_total",
+            "Reloads of the configuration (SIGHUP): taken, or refused for an error in it.",
+        );
+        for (outcome, count) in [("taken", taken), ("refused", refused)] {
+            family.sample(&[&Labels::of(&[("outcome", outcome)])], count);
+        }
+        page.gauge(
+            "outcrop_config_last_reload_ok",
+            "1: the configuration held no error when it was last read; 0: an older one is in force.",
+        )
+        .sample(&[], u64::from(is_last_ok));
+        page.gauge(
+            "outcrop_config_in_force_since_seconds",
+            "When the configuration in force was read, in seconds since 1970.",
+        )
+        .sample(&[], in_force_since);
     }
 
     fn connections_to_upstream(&self, page: &mut Page) {
