@@ -1,6 +1,13 @@
 //! Not a test: who gives credentials, on loopback: STS, a container's endpoint, an instance's, SSO's portal.
 #![expect(clippy::disallowed_types, reason = "a stand-in's threads share what they saw")]
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test's own server, on a thread of its own"
+)]
+
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
