@@ -139,7 +139,6 @@ pub fn start_on(
         lasting,
         names: Arc::new(ArcSwap::from_pointee(std::mem::take(&mut ledger.names))),
         knowledge: Knowledge::of(settings),
-        credentials: credentials.clone(),
         certificates: certificates.clone(),
         published: published.clone(),
         orders: orders.clone(),

@@ -21,6 +21,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -35,10 +36,7 @@ use super::{
     prepare::{Lasting, Renewable},
 };
 use crate::{
-    boundary::{
-        notice::{Event, Notices},
-        snapshot::Published,
-    },
+    boundary::notice::{Event, Notices},
     limits::{
         CREDENTIAL_AGAIN_MS_MAX, CREDENTIAL_AGAIN_MS_MIN, CREDENTIAL_ASK_MS_MAX,
         CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, CREDENTIAL_TELL_MS, RENEWAL_LEAD_MS_MAX,
