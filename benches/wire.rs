@@ -18,7 +18,7 @@ use outcrop::wire::http1::content::ContentReader;
 use outcrop::wire::http1::framing::{self, Framing};
 use outcrop::wire::http1::head::{FieldStorage, parse_answer, parse_request};
 use outcrop::wire::sigv4::{
-    AmzDate, Scope, Signable, SignedField, SigningKey, canonical_path, sign,
+    AmzDate, Presented, Scope, Signable, SignedField, SigningKey, Unverified, canonical_path, sign,
 };
 use ring::digest;
 
@@ -108,6 +108,49 @@ fn signatures(c: &mut Criterion) {
             out.clear();
             canonical_path(black_box(PATH.as_bytes()), &mut out);
             out.len()
+        });
+    });
+}
+
+/// A client's signature over 1 KiB of content: its hash, the canonical request, and the comparison.
+fn checks(c: &mut Criterion) {
+    let content = vec![b'x'; 1024];
+    let hash = digest::digest(&digest::SHA256, &content);
+    let date = AmzDate::at(UnixSeconds(NOW));
+    let key = SigningKey::derive(SECRET, date.date(), "us-east-1", "bedrock");
+    let (mut path, mut authorization) = (Vec::new(), Vec::new());
+    canonical_path(PATH.as_bytes(), &mut path);
+    let fields = [
+        ("content-type", "application/json".as_bytes()),
+        ("host", HOST.as_bytes()),
+        ("x-amz-date", date.as_bytes()),
+    ];
+    let fields = fields.map(|(name, value)| SignedField { name, value });
+    let request = Signable {
+        method: "POST",
+        canonical_path: &path,
+        canonical_query: b"",
+        fields: &fields,
+        content_sha256: hash.as_ref().try_into().expect("32 bytes"),
+    };
+    let scope = Scope { access_key_id: "OCKA", region: "us-east-1", service: "bedrock" };
+    sign(&request, &scope, &date, &key, &mut authorization);
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: {HOST}\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n\
+         x-amz-date: 20250701T120000Z\r\nuser-agent: Boto3/1.44\r\nauthorization: {}\r\n\r\n",
+        String::from_utf8_lossy(&authorization)
+    );
+    let mut storage = FieldStorage::new();
+    let head = parse_request(head.as_bytes(), &mut storage).expect("a head").expect("whole");
+    let mut unverified = Unverified::default();
+    c.bench_function("a client's signature checked, 1 KiB", |b| {
+        b.iter(|| {
+            let (method, path, query, fields) = (head.method, head.target, "", head.fields);
+            let now = UnixSeconds(NOW);
+            unverified.take(&Presented { method, path, query, fields, now }).expect("a claim");
+            let hash = digest::digest(&digest::SHA256, black_box(&content));
+            let hash = hash.as_ref().try_into().expect("32 bytes");
+            unverified.check(hash, &key).expect("the signature is right");
         });
     });
 }
@@ -233,5 +276,5 @@ fn events(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, heads, content, signatures, bodies, events);
+criterion_group!(benches, heads, content, signatures, checks, bodies, events);
 criterion_main!(benches);

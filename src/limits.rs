@@ -35,10 +35,16 @@ pub const CREDENTIAL_AGAIN_MS_MIN: u64 = 500;
 pub const CREDENTIAL_AGAIN_MS_MAX: u64 = 30_000;
 /// How often a source is asked whose credential does not end. LiteLLM's.
 pub const CREDENTIAL_STATIC_MS: u64 = 600_000;
+/// How often readiness is told anew who has no credential. Ours.
+pub const CREDENTIAL_TELL_MS: u64 = 500;
 /// How long before its end a credential is renewed, at least; a quarter of its life, if that is less. Ours.
 pub const RENEWAL_LEAD_MS_MAX: u64 = 600_000;
 /// How often a source's task looks whether a core wants another credential. Ours.
 pub const CREDENTIAL_LOOK_MS: u64 = 50;
+/// Between a client's clock and ours. AWS's. Hit: 403.
+pub const SIGNATURE_SKEW_S_MAX: u64 = 300;
+/// Values that a client's signature covers. Ours; SDKs sign a dozen. Hit: 403.
+pub const CLIENT_SIGNED_FIELDS_MAX: usize = 64;
 /// How long a request waits for its deployment's credential to be renewed. Ours. Hit: the refusal counts.
 pub const RENEWAL_MS_MAX: u64 = 5_000;
 /// How often it looks. Ours.

@@ -25,6 +25,7 @@ use outcrop::{
         inherited::{self, Inherited},
         signals,
     },
+    policy::auth::ClientCredential,
 };
 
 #[cfg(feature = "stand-in")]
@@ -63,6 +64,12 @@ enum Mode {
         /// The configuration file (LiteLLM's config.yaml), whose own prices and outcrop.prices then count
         #[arg(long, short)]
         config: Option<PathBuf>,
+    },
+    /// Print the access key that signs for a client key: for SDKs that send no bearer token over plain http
+    ClientCredentials {
+        /// The configuration file (LiteLLM's config.yaml), whose master key it is for
+        #[arg(long, short)]
+        config: PathBuf,
     },
     /// Show what was spent: read from the store, whether the proxy runs or not
     Spend(Spend),
@@ -129,6 +136,7 @@ fn main() -> ExitCode {
         Some(Mode::Prices { model, region, config }) => {
             prices(&model, region.as_deref(), config.as_deref())
         }
+        Some(Mode::ClientCredentials { config }) => client_credentials(&config),
         Some(Mode::Spend(flags)) => spend(&flags),
         #[cfg(feature = "stand-in")]
         Some(Mode::Demo(arguments)) => told(demo::run(&arguments, say)),
@@ -162,6 +170,24 @@ fn prices(model: &str, region: Option<&str>, config: Option<&Path>) -> ExitCode 
     // A closed pipe (`| head`) is no failure of the look-up.
     let _ = io::stdout().write_all(answer.text.as_bytes());
     if answer.is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The one command whose purpose is to show a secret: to who has the key anyway.
+fn client_credentials(config: &Path) -> ExitCode {
+    let loaded = match load(config) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let Some(key) = &loaded.settings.master_key else {
+        say("there is no master key, so any access key is let in");
+        return ExitCode::FAILURE;
+    };
+    let pair = ClientCredential::derived(key.expose());
+    let (id, secret) = (&pair.access_key_id, pair.secret_access_key.expose());
+    let text = format!("AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={secret}\n");
+    // A closed pipe (`| head`) is no failure of ours.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn spend(flags: &Spend) -> ExitCode {

@@ -13,6 +13,18 @@ pub enum Fault {
     MissingKey,
     /// The client key is none of ours.
     WrongKey,
+    /// It is signed, but with no client credential, and `outcrop.require_verified_signature` is set.
+    UnverifiedSignature,
+    /// A client credential's signature is not made as AWS says.
+    IncompleteSignature,
+    /// A client credential's signature is wrong, or does not cover what it must.
+    InvalidSignature,
+    /// A client credential's signature is too old.
+    SignatureExpired,
+    /// A client credential's signature is of the future.
+    SignatureEarly,
+    /// A client credential is for Bedrock's operations, not for our own pages.
+    NotForPages,
     /// The model's name is not in the model list.
     UnknownModel,
     /// The path is none that we serve.
@@ -79,7 +91,16 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
-            Self::MissingKey | Self::WrongKey | Self::NoPassthrough | Self::OperationRefused => 403,
+            Self::MissingKey
+            | Self::WrongKey
+            | Self::UnverifiedSignature
+            | Self::IncompleteSignature
+            | Self::InvalidSignature
+            | Self::SignatureExpired
+            | Self::SignatureEarly
+            | Self::NotForPages
+            | Self::NoPassthrough
+            | Self::OperationRefused => 403,
             Self::UnknownModel | Self::UnknownTarget => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
@@ -107,7 +128,14 @@ impl Fault {
         match self {
             Self::MissingKey => "MissingAuthenticationTokenException",
             Self::WrongKey => "UnrecognizedClientException",
-            Self::NoPassthrough | Self::OperationRefused => "AccessDeniedException",
+            Self::UnverifiedSignature => "UnrecognizedClientException",
+            Self::IncompleteSignature => "IncompleteSignatureException",
+            Self::InvalidSignature => "InvalidSignatureException",
+            Self::SignatureExpired => "RequestExpired",
+            Self::SignatureEarly => "RequestInTheFuture",
+            Self::NoPassthrough | Self::OperationRefused | Self::NotForPages => {
+                "AccessDeniedException"
+            }
             Self::UnknownModel => "ResourceNotFoundException",
             Self::UnknownTarget | Self::MethodNotAllowed { .. } => "UnknownOperationException",
             Self::RequestTimeout => "RequestTimeoutException",
@@ -138,6 +166,12 @@ impl Fault {
                 "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id."
             }
             Self::WrongKey => "The key sent with the request is not valid for this proxy.",
+            Self::UnverifiedSignature
+            | Self::IncompleteSignature
+            | Self::InvalidSignature
+            | Self::SignatureExpired
+            | Self::SignatureEarly
+            | Self::NotForPages => self.message_of_signature(),
             Self::UnknownModel => {
                 "No model of this name is configured here; GET /v1/models lists the names."
             }
@@ -197,6 +231,31 @@ impl Fault {
         }
     }
 
+    /// Of a client credential's.
+    fn message_of_signature(self) -> &'static str {
+        match self {
+            Self::UnverifiedSignature => {
+                "The access key id of the signature is no client credential of this proxy."
+            }
+            Self::IncompleteSignature => {
+                "The Authorization field is no complete AWS4-HMAC-SHA256 signature of this request."
+            }
+            Self::InvalidSignature => {
+                "The request signature we calculated does not match the signature you provided. Check the secret access key, and that every x-amz field is signed."
+            }
+            Self::SignatureExpired => {
+                "Signature expired: it was made more than five minutes ago; check your clock."
+            }
+            Self::SignatureEarly => {
+                "Signature not yet current: it is of more than five minutes from now; check your clock."
+            }
+            Self::NotForPages => {
+                "A client credential is for Bedrock's operations; this page needs a key."
+            }
+            _ => "The signature was refused.",
+        }
+    }
+
     /// When to come again, in milliseconds, of what passes by itself.
     #[must_use]
     pub fn retry_after_ms(self) -> Option<u64> {
@@ -228,7 +287,7 @@ pub struct ErrorName(u8);
 
 impl ErrorName {
     /// Each at the place that is its code: append only.
-    const NAMES: [&'static str; 24] = [
+    const NAMES: [&'static str; 26] = [
         "",
         "AccessDeniedException",
         "ConflictException",
@@ -253,6 +312,8 @@ impl ErrorName {
         "ValidationException",
         "BadGatewayException",
         "DependencyFailedException",
+        "RequestExpired",
+        "RequestInTheFuture",
     ];
     /// A name that this version does not know.
     const OTHER: Self = Self(u8::MAX);
@@ -300,6 +361,12 @@ mod tests {
             Fault::UnknownModel,
             Fault::UnknownTarget,
             Fault::MethodNotAllowed { allow: "POST" },
+            Fault::UnverifiedSignature,
+            Fault::IncompleteSignature,
+            Fault::InvalidSignature,
+            Fault::SignatureExpired,
+            Fault::SignatureEarly,
+            Fault::NotForPages,
             Fault::NoPassthrough,
             Fault::OperationRefused,
             Fault::BidirectionalStream,

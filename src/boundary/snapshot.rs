@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub bounds: Bounds,
     /// What the key that is let in is called.
     pub key: KeyRef,
+    /// What the client credentials of `keys` are called, in their order.
+    pub client_keys: Vec<KeyRef>,
     /// An answer whose client left is read on to its end.
     pub drains_abandoned: bool,
     /// What cannot be accounted for is not served.

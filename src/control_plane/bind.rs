@@ -134,6 +134,8 @@ mod tests {
             shutdown_grace_s: 1,
             accounting: Accounting::in_folder(".".into()),
             passthrough: None,
+            client_credentials: Vec::new(),
+            needs_verified_signature: false,
             router: Router::default(),
         }
     }

@@ -2,6 +2,10 @@
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::{
     admin,
     config::{self, OnClientDisconnect, OnFull, Origin, Settings, Source},
@@ -13,8 +17,11 @@ use crate::{
     bedrock::usage::Family,
     boundary::credential::CredentialCell,
     boundary::ledger::entry::KeyRef,
-    boundary::snapshot::{Deployment, Endpoint, Snapshot, Timeouts, next_generation},
-    policy::{auth::Keys, standing::Standing},
+    boundary::snapshot::{Deployment, Endpoint, Pages, Snapshot, Timeouts, next_generation},
+    policy::{
+        auth::{ClientCredential, Keys},
+        standing::Standing,
+    },
 };
 
 /// The endpoints of a process: one for each place, whoever names it, as long as the process lives.
@@ -76,6 +83,8 @@ pub struct Credentials {
     cells: HashMap<[u8; 32], Arc<CredentialCell>>,
     /// Those that somebody must be asked for.
     pub renewable: Vec<Renewable>,
+    /// Who asks, is told of those that come later.
+    pub newcomers: Option<UnboundedSender<Renewable>>,
 }
 
 /// A credential that somebody is asked for.
@@ -85,8 +94,8 @@ pub struct Renewable {
     pub source: Source,
     /// Where it is put.
     pub cell: Arc<CredentialCell>,
-    /// The ids of the deployments that use it.
-    pub users: Vec<String>,
+    /// The ids of the deployments that use it now.
+    pub users: Arc<ArcSwap<Vec<String>>>,
 }
 
 impl Credentials {
@@ -96,18 +105,30 @@ impl Credentials {
             Origin::Fixed(credential) => Arc::new(CredentialCell::fixed(credential.clone())),
             Origin::Source(source) => {
                 let cell = Arc::new(CredentialCell::renewable());
-                let (source, users) = ((**source).clone(), Vec::new());
-                self.renewable.push(Renewable { source, cell: cell.clone(), users });
+                let (source, users) = ((**source).clone(), Arc::default());
+                let renewable = Renewable { source, cell: cell.clone(), users };
+                if let Some(newcomers) = &self.newcomers {
+                    let _ = newcomers.send(renewable.clone()); // or nobody asks any more
+                }
+                self.renewable.push(renewable);
                 cell
             }
         });
         let cell = known.clone();
-        if let Some(renewable) = self.renewable.iter_mut().find(|it| Arc::ptr_eq(&it.cell, &cell))
-            && !renewable.users.iter().any(|known| known == user)
+        let renewable = self.renewable.iter().find(|it| Arc::ptr_eq(&it.cell, &cell));
+        if let Some(users) = renewable.map(|it| &it.users)
+            && !users.load().iter().any(|known| known == user)
         {
-            renewable.users.push(user.to_owned());
+            let mut more = (**users.load()).clone();
+            more.push(user.to_owned());
+            users.store(Arc::new(more));
         }
         cell
+    }
+
+    /// A new configuration says anew who uses what.
+    fn forget_users(&self) {
+        self.renewable.iter().for_each(|it| it.users.store(Arc::default()));
     }
 }
 
@@ -116,6 +137,8 @@ impl Credentials {
 pub struct Lasting {
     /// What requests are signed with.
     pub credentials: Credentials,
+    /// `/health/readiness`.
+    pub ready: Arc<ArcSwap<Bytes>>,
     /// Places to connect to.
     pub endpoints: Endpoints,
     /// How all stand.
@@ -134,6 +157,7 @@ pub fn snapshot(
     let entries = wildcards::entries(settings);
     let meant = wildcards::meant(&entries, settings);
     names.hold();
+    lasting.credentials.forget_users();
     let served = entries.iter().chain(meant.iter().map(|meant| &meant.entry));
     let deployments: io::Result<Vec<_>> =
         served.map(|it| deployment(it, settings, lasting, names)).collect();
@@ -148,11 +172,26 @@ pub fn snapshot(
             .add_key(&KeyName { api_key: MASTER_KEY_NAME.into(), alias: MASTER_KEY_NAME.into() })?,
         None => KeyRef::default(),
     };
+    let mut client_keys: Vec<KeyRef> = Vec::new();
+    for client in &settings.client_credentials {
+        let alias = client.access_key_id.clone();
+        let api_key = format!("client_credential:{alias}");
+        client_keys.push(names.add_key(&KeyName { api_key, alias })?);
+    }
+    let master = settings.master_key.as_ref().map(|key| key.expose());
+    let mut clients = settings.client_credentials.clone();
+    // Who has the key has its pair, too: `outcrop client-credentials` prints it.
+    clients.extend(master.map(ClientCredential::derived));
+    client_keys.extend(master.map(|_| key));
     names.settle()?;
+    if lasting.ready.load().is_empty() {
+        lasting.ready.store(Arc::new(admin::ready_page(&[])));
+    }
     let router = &settings.router;
     Ok(Snapshot {
         generation: next_generation(),
-        keys: Keys::new(settings.master_key.as_ref().map(|key| key.expose())),
+        keys: Keys::new(master).with_clients(clients, settings.needs_verified_signature),
+        client_keys,
         routes,
         groups,
         deployments,
@@ -160,7 +199,7 @@ pub fn snapshot(
         request_timeout: Duration::from_millis(router.request_timeout_ms),
         fallbacks_max: router.fallbacks_max,
         first_frame_failover: router.first_frame_failover,
-        pages: admin::pages(&listed),
+        pages: Pages { ready: lasting.ready.clone(), ..admin::pages(&listed) },
         content_bytes_max: settings.max_request_bytes,
         bounds: settings.bounds,
         key,

@@ -30,7 +30,6 @@ use super::{
     admin::Knowledge,
     bind, certificates,
     config::{self, Environment, Settings},
-    credentials::Credentials,
     names::SharedNames,
     prepare::{self, Lasting},
     resolver,
@@ -123,8 +122,6 @@ pub struct Reloader {
     pub names: SharedNames,
     /// What the pages show.
     pub knowledge: Knowledge,
-    /// What requests are signed with.
-    pub credentials: Credentials,
     /// What new connections are secured with.
     pub certificates: Arc<ArcSwap<Certificates>>,
     /// What requests go by.
@@ -173,13 +170,11 @@ impl Reloader {
         // From here on nothing fails.
         self.names.rcu(|now| now.with(&names)); // the books may have found further ones
         resolve_new(self.lasting.endpoints.all()).await;
-        self.credentials.take(&self.lasting.credentials.renewable).await;
         if !self.certificates.load().is_same(&certificates) {
             self.certificates.store(Arc::new(certificates));
         }
         self.orders.grace_ms.store(settings.shutdown_grace_s * 1000, Relaxed);
         self.published.publish(snapshot);
-        self.credentials.tell();
         self.knowledge.take(&settings);
         for key in fixed_until_restart(&self.started_with, &settings) {
             say(&format!("{key} has changed, which takes effect at the next start only (warning)"));

@@ -20,7 +20,7 @@ use super::{
     certificates,
     config::{DriverChoice, Settings},
     control::{Control, Stop, keep_resolving},
-    credentials::Credentials,
+    credentials::{Credentials, First},
     prepare::{self, Lasting},
     reload::Reloader,
     resolver,
@@ -117,7 +117,7 @@ pub fn start_on(
     let mut ledger = Ledger::open(&settings.accounting, count).map_err(RunError::Accounts)?;
     let snapshot = prepare::snapshot(settings, &mut lasting, &mut ledger.names);
     let published = Arc::new(Published::new(snapshot.map_err(RunError::Accounts)?));
-    let sockets = bound(sockets, settings, count)?;
+    let sockets = opened(sockets, settings, count)?;
     let address = sockets[0].address().map_err(RunError::Core)?;
     let shares = shares(&sockets, count).map_err(RunError::Core)?;
     resolve_first(lasting.endpoints.all()).map_err(RunError::Core)?;
@@ -132,20 +132,13 @@ pub fn start_on(
     let writers = std::mem::take(&mut ledger.writers);
     let (counters, count_readers): (Vec<_>, Vec<_>) =
         (0..count).map(|_| counters::channel()).unzip();
-    let client_config = tls::client_config(certificates.load().trusted.clone());
-    let credentials = Credentials::new(
-        &lasting.credentials.renewable,
-        client_config.map_err(|error| RunError::Tls(error.to_string()))?,
-        notices.clone(),
-        published.clone(),
-    );
+    let (credentials, first_credentials) = credentials(&mut lasting, &certificates, &notices)?;
     let reloader = Reloader {
         started_with: settings.clone(),
         address,
         lasting,
         names: Arc::new(ArcSwap::from_pointee(std::mem::take(&mut ledger.names))),
         knowledge: Knowledge::of(settings),
-        credentials: credentials.clone(),
         certificates: certificates.clone(),
         published: published.clone(),
         orders: orders.clone(),
@@ -158,12 +151,12 @@ pub fn start_on(
         knowledge: reloader.knowledge.clone(),
         published: published.clone(),
         address,
-        credentials: credentials.clone(),
+        credentials,
         errands: errand_reader,
         books: ledger.into_books(settings, names, count_readers, notices.clone(), known),
     };
     let control = Control::start(|stop| control(duties, stop)).map_err(RunError::Core)?;
-    credentials.wait_for_first(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
+    first_credentials.wait(Duration::from_millis(CREDENTIALS_AT_START_MS_MAX));
     let shared = Equipped { published, certificates, notices, errands, orders };
     let mut running = Running::new(driver_line, reloader, control, notice_reader, sockets);
     // More workers than cores are for tests; pinning them would only make them queue.
@@ -181,8 +174,8 @@ pub fn start_on(
     Ok(running)
 }
 
-/// At least one socket to listen at.
-fn bound(sockets: Sockets, settings: &Settings, count: usize) -> Result<Vec<Bound>, RunError> {
+/// Sockets that listen, at most one for each of `count` cores if we open them.
+fn opened(sockets: Sockets, settings: &Settings, count: usize) -> Result<Vec<Bound>, RunError> {
     match sockets {
         Sockets::Of(address) => {
             listen(address, count).map_err(|error| RunError::Listen(address, error))
@@ -195,6 +188,17 @@ fn bound(sockets: Sockets, settings: &Settings, count: usize) -> Result<Vec<Boun
             Ok(given)
         }
     }
+}
+
+/// Who asks for credentials, and who waits for the first of them.
+fn credentials(
+    lasting: &mut Lasting,
+    certificates: &ArcSwap<Certificates>,
+    notices: &Notices,
+) -> Result<(Credentials, First), RunError> {
+    let config = tls::client_config(certificates.load().trusted.clone());
+    let config = config.map_err(|error| RunError::Tls(error.to_string()))?;
+    Ok(Credentials::new(lasting, config, notices.clone()))
 }
 
 /// `count` writers, or as many times none.

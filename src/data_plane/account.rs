@@ -91,6 +91,11 @@ impl Account {
         self.entry.action = Some(action);
     }
 
+    /// Who asked is known by now.
+    pub fn is_of(&mut self, key: KeyRef) {
+        self.entry.key = key;
+    }
+
     /// One of our own pages is the answer.
     pub fn is_page(&mut self) {
         self.outcome = Outcome::Page;

@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use crate::{
     bedrock::fault::Fault,
-    boundary::ledger::entry::{KeyRef, Outcome},
+    boundary::{
+        ledger::entry::{KeyRef, Outcome},
+        snapshot::Snapshot,
+    },
     data_plane::{
         account::Asker,
         answer::Tried,
         attempt::Operation,
         connection::Client,
+        door::fault_of,
         errand,
         intake::{CallId, Intake, Purpose, Route, group_in_content},
         place::Place,
@@ -73,6 +77,19 @@ async fn serve(
     scratch.account.open(worker.ledger.as_ref(), intake.birth, &asker);
     worker.counters.requests.add(1);
     intake.keeps_alive &= client.counts_one_more(snapshot.bounds.requests_per_connection_max);
+    if let Some(signer) = intake.signer {
+        // Nothing that was found out is told, and nothing done, before the signature is right.
+        if place.operate(&snapshot.bounds).is_err() {
+            return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
+        }
+        return match read_content((client, place), worker, &snapshot, &intake, scratch).await {
+            Ok(hash) => {
+                serve_signed(client, worker, scratch, (&snapshot, &intake, place), (signer, hash))
+                    .await
+            }
+            Err(early) => end_early(client, scratch, &intake, early).await,
+        };
+    }
     match &intake.purpose {
         Err(fault) => refuse(client, worker, scratch, &intake, *fault).await,
         Ok(Purpose::Page(page)) => {
@@ -90,45 +107,98 @@ async fn serve(
             scratch.account.is_page();
             errand::exchange(client, worker, &snapshot, scratch, (&intake, place), *page).await
         }
-        Ok(Purpose::Operation { route, action }) => {
+        Ok(Purpose::Operation { action, .. }) => {
             scratch.account.asked(*action);
             if place.operate(&snapshot.bounds).is_err() {
                 return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
             }
-            let sender = (client, place);
-            let hash = match read_content(sender, worker, &snapshot, &intake, scratch).await {
-                Ok(hash) => hash,
-                Err(Early::Gone) => {
-                    scratch.account.ends(Outcome::Incomplete);
-                    return After::Gone;
+            match read_content((client, place), worker, &snapshot, &intake, scratch).await {
+                Ok(hash) => {
+                    operate_on(client, worker, scratch, (&snapshot, &intake, place), hash).await
                 }
-                Err(Early::Fault(fault)) => {
-                    return answer_fault(client, scratch, &intake, fault, false).await;
-                }
-            };
-            scratch.account.received(scratch.content.len());
-            let group = match route {
-                Route::Group(group) => Ok(*group),
-                Route::Content(member) => group_in_content(&snapshot, member, &scratch.content),
-            };
-            let group = match group {
-                Ok(group) => group,
-                Err(fault) => {
-                    let keeps_alive = may_continue(worker, &intake);
-                    return answer_fault(client, scratch, &intake, fault, keeps_alive).await;
-                }
-            };
-            let operation = Operation {
-                snapshot: &snapshot,
-                group,
-                action: *action,
-                content_sha256: hash,
-                deadline: clock::now() + snapshot.request_timeout,
-                place,
-            };
-            operate(client, worker, scratch, &intake, &operation).await
+                Err(early) => end_early(client, scratch, &intake, early).await,
+            }
         }
     }
+}
+
+/// What becomes of a request whose content does not come.
+async fn end_early(
+    client: &Client<'_>,
+    scratch: &mut Scratch,
+    intake: &Intake,
+    early: Early,
+) -> After {
+    match early {
+        Early::Gone => {
+            scratch.account.ends(Outcome::Incomplete);
+            After::Gone
+        }
+        Early::Fault(fault) => answer_fault(client, scratch, intake, fault, false).await,
+    }
+}
+
+/// Serves a request whose content is whole, if its signature is right.
+async fn serve_signed(
+    client: &Client<'_>,
+    worker: &Worker,
+    scratch: &mut Scratch,
+    (snapshot, intake, place): (&Snapshot, &Intake, &Place<'_>),
+    (signer, hash): (usize, [u8; 32]),
+) -> After {
+    let signature = &mut scratch.unverified;
+    let checked = worker.checking.borrow_mut().check(snapshot, signer, signature, &hash);
+    if checked.is_ok() {
+        scratch.account.is_of(snapshot.client_keys[signer]);
+    }
+    match checked.map_err(fault_of).and(intake.purpose.as_ref().map_err(|fault| *fault)) {
+        Ok(Purpose::Operation { action, .. }) => {
+            scratch.account.asked(*action);
+            operate_on(client, worker, scratch, (snapshot, intake, place), hash).await
+        }
+        Ok(Purpose::Page(_) | Purpose::Admin(_)) => {
+            let keeps_alive = may_continue(worker, intake);
+            answer_fault(client, scratch, intake, Fault::NotForPages, keeps_alive).await
+        }
+        Err(fault) => {
+            let keeps_alive = may_continue(worker, intake) && !fault.ends_connection();
+            answer_fault(client, scratch, intake, fault, keeps_alive).await
+        }
+    }
+}
+
+/// Serves an operation whose content is whole.
+async fn operate_on(
+    client: &Client<'_>,
+    worker: &Worker,
+    scratch: &mut Scratch,
+    (snapshot, intake, place): (&Snapshot, &Intake, &Place<'_>),
+    hash: [u8; 32],
+) -> After {
+    scratch.account.received(scratch.content.len());
+    let Ok(Purpose::Operation { route, action }) = &intake.purpose else {
+        return After::Gone; // who calls has looked
+    };
+    let group = match route {
+        Route::Group(group) => Ok(*group),
+        Route::Content(member) => group_in_content(snapshot, member, &scratch.content),
+    };
+    let group = match group {
+        Ok(group) => group,
+        Err(fault) => {
+            let keeps_alive = may_continue(worker, intake);
+            return answer_fault(client, scratch, intake, fault, keeps_alive).await;
+        }
+    };
+    let operation = Operation {
+        snapshot,
+        group,
+        action: *action,
+        content_sha256: hash,
+        deadline: clock::now() + snapshot.request_timeout,
+        place,
+    };
+    operate(client, worker, scratch, intake, &operation).await
 }
 
 /// Answers what is no request, as far as it came, or one that nobody will read.

@@ -10,10 +10,11 @@ use crate::{
         operation::{self, Action, AdminPage, Asked, Method, ModelPlace, Page, Target},
     },
     boundary::snapshot::Snapshot,
+    data_plane::door::Door,
     data_plane::wishes::Wishes,
     limits::{ERRAND_CONTENT_BYTES_MAX, SIGNED_FIELDS_MAX},
-    policy::{auth::Denial, route::NotPassed},
-    units::{RequestId, UnixMicros},
+    policy::route::NotPassed,
+    units::{RequestId, UnixMicros, UnixSeconds},
     wire::{
         http1::{
             emit::ConnectionOptions,
@@ -21,6 +22,7 @@ use crate::{
             head::{Fields, HeadError, RequestHead, Version},
         },
         json, percent,
+        sigv4::Unverified,
     },
 };
 
@@ -47,6 +49,8 @@ pub struct Intake {
     pub wishes: Wishes,
     /// The client's key was right, or none is needed.
     pub is_admitted: bool,
+    /// The client credential whose signature is to be checked once the content is there: its place.
+    pub signer: Option<usize>,
     /// What to do.
     pub purpose: Result<Purpose, Fault>,
 }
@@ -269,20 +273,25 @@ pub fn judge(
     head: &RequestHead<'_, '_>,
     snapshot: &Snapshot,
     birth: Birth,
-    name: &mut Vec<u8>,
-    forwarded: &mut Forwarded,
+    (name, forwarded, unverified): (&mut Vec<u8>, &mut Forwarded, &mut Unverified),
 ) -> Result<Intake, Fault> {
     let framing = framing::of_request(head.version, &head.fields).map_err(|error| match error {
         FramingError::BadRequest(what) => Fault::BadRequest(what),
         FramingError::UnknownCoding => Fault::UnknownCoding,
     })?;
     let expectation = framing::expectation(head.version, &head.fields);
+    let mut signer = None;
+    let mut is_refused = false;
     let purpose = match &expectation {
         Err(_) => Err(Fault::ExpectationFailed),
-        Ok(_) => purpose(head, &framing, snapshot, name, forwarded),
+        Ok(_) => {
+            let now = UnixSeconds(birth.at.0 / 1_000_000);
+            let mut door =
+                Door { unverified, signer: &mut signer, is_refused: &mut is_refused, now };
+            purpose(head, &framing, snapshot, &mut door, (name, forwarded))
+        }
     };
     let (call_id, wishes) = Wishes::of(head.fields);
-    let is_admitted = !matches!(purpose, Err(Fault::MissingKey | Fault::WrongKey));
     // Who may not ask learns nothing of what was wrong with it.
     let purpose = purpose.and_then(|purpose| wishes.map(|_| purpose));
     let wishes = wishes.unwrap_or_default();
@@ -295,7 +304,8 @@ pub fn judge(
         birth,
         call_id: CallId::new(call_id, birth.id),
         wishes,
-        is_admitted,
+        is_admitted: !is_refused && signer.is_none(),
+        signer,
         framing,
         purpose,
     })
@@ -305,8 +315,8 @@ fn purpose(
     head: &RequestHead<'_, '_>,
     framing: &Framing,
     snapshot: &Snapshot,
-    name: &mut Vec<u8>,
-    forwarded: &mut Forwarded,
+    door: &mut Door<'_>,
+    (name, forwarded): (&mut Vec<u8>, &mut Forwarded),
 ) -> Result<Purpose, Fault> {
     if head.method == "CONNECT" {
         return Err(Fault::MethodNotAllowed { allow: "GET, HEAD, POST" });
@@ -318,11 +328,7 @@ fn purpose(
     let is_open = matches!(target, Target::Admin { page: AdminPage::Metrics, .. })
         && !snapshot.metrics_need_key;
     if !is_open {
-        snapshot.keys.admit(head.fields).map_err(|denial| match denial {
-            Denial::Missing => Fault::MissingKey,
-            Denial::Wrong => Fault::WrongKey,
-            Denial::Ambiguous => Fault::BadRequest("A field that carries a key is there twice."),
-        })?;
+        door.admit(head, &target, snapshot)?;
     }
     match target {
         Target::Admin { page, query } => {

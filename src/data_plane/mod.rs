@@ -10,6 +10,7 @@ pub mod answer;
 pub mod attempt;
 pub mod connection;
 pub mod dispatch;
+pub mod door;
 pub mod errand;
 pub mod exchange;
 pub mod hold;

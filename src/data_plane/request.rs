@@ -70,8 +70,9 @@ pub async fn read_head(
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(intake::fault_of(&error)),
             };
-            let Scratch { name, forwarded, .. } = &mut *scratch;
-            let intake = intake::judge(&head, snapshot, worker.birth(), name, forwarded)?;
+            let Scratch { name, forwarded, unverified, .. } = &mut *scratch;
+            let room = (name, forwarded, unverified);
+            let intake = intake::judge(&head, snapshot, worker.birth(), room)?;
             Ok(Some((intake, head.length)))
         });
         if let Some((intake, length)) = judged? {

@@ -7,6 +7,7 @@ use crate::{
     buffer::Buffer,
     data_plane::{account::Account, intake::Forwarded, tap::Tap},
     limits::{FLOW_BUFFER_BYTES, SPARE_BUFFERS_MAX},
+    wire::sigv4::Unverified,
 };
 
 /// Vectors that grew beyond this are freed rather than kept.
@@ -19,6 +20,8 @@ pub struct Scratch {
     pub name: Vec<u8>,
     /// The client's fields that go to AWS.
     pub forwarded: Forwarded,
+    /// The client's signature, if it is one to be checked.
+    pub unverified: Unverified,
     /// The request's content, whole: it is hashed before a byte of it leaves, and kept for a second attempt.
     pub content: Vec<u8>,
     /// The head that goes upstream.

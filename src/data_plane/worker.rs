@@ -27,6 +27,7 @@ use crate::{
     data_plane::{
         accept::{Alive, accept},
         dispatch::SigningKeys,
+        door::CheckingKeys,
         intake::Birth,
         place::Load,
         pool::Pool,
@@ -91,6 +92,8 @@ pub struct Worker {
     certificates: Arc<ArcSwap<Certificates>>,
     /// Signing keys.
     pub signing: RefCell<SigningKeys>,
+    /// Keys that clients' signatures are checked with.
+    pub checking: RefCell<CheckingKeys>,
     /// Which deployment is next.
     pub balancer: RefCell<Balancer>,
     /// This core's number, from 0.
@@ -150,6 +153,7 @@ impl Worker {
             tls: RefCell::new((tls, read)),
             certificates,
             signing: RefCell::default(),
+            checking: RefCell::default(),
             balancer: RefCell::new(Balancer::new(number.into(), budget)),
             number,
             ledger: ledger.map(Rc::new),

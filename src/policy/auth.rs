@@ -2,10 +2,18 @@
 //!
 //! Keys are compared as SHA-256 digests in constant time, so that neither content nor length of the
 //! right one can be measured. None is kept, logged or forwarded.
+//!
+//! A client credential is an access key whose secret its holder never sends: it signs, and the signature is
+//! checked ([`crate::wire::sigv4::Unverified`]) once the content is there.
 
-use ring::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest::{SHA256, digest},
+    hmac,
+};
 use subtle::ConstantTimeEq;
 
+use crate::secret::Secret;
 use crate::wire::{http1::head::Fields, sigv4};
 
 /// Fields that may carry a client's key, in order of precedence. All are dropped before AWS sees them.
@@ -16,6 +24,41 @@ const KEY_FIELDS: [&str; 4] = ["x-litellm-api-key", "authorization", "api-key", 
 pub struct Keys {
     /// SHA-256 of the master key; none lets everybody in.
     master: Option<[u8; 32]>,
+    clients: Vec<ClientCredential>,
+    /// A signature must be of a client credential: an access key id alone is no key.
+    needs_verified: bool,
+}
+
+/// An access key that a client signs with.
+#[derive(Clone, Debug)]
+pub struct ClientCredential {
+    /// Its public half.
+    pub access_key_id: String,
+    /// What it signs with.
+    pub secret_access_key: Secret,
+}
+
+impl ClientCredential {
+    /// The one that belongs to `key`: whoever knows the key knows it, and nobody else does.
+    #[must_use]
+    pub fn derived(key: &str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+        let half = |what: &[u8]| URL_SAFE_NO_PAD.encode(hmac::sign(&key, what).as_ref());
+        let letters = half(b"outcrop client access key id").to_ascii_uppercase();
+        let letters = letters.chars().filter(char::is_ascii_alphanumeric).take(16);
+        let access_key_id = format!("OCKA{}", letters.collect::<String>());
+        let secret_access_key = Secret::new(half(b"outcrop client secret access key"));
+        Self { access_key_id, secret_access_key }
+    }
+}
+
+/// How a request is let in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// By its key, or because none is needed.
+    Key,
+    /// By a client credential, if its signature is right: its place.
+    Signed(usize),
 }
 
 /// Why a request is not let in.
@@ -27,28 +70,58 @@ pub enum Denial {
     Wrong,
     /// It carries one field twice: which of the two counted would be a guess.
     Ambiguous,
+    /// It is signed, but with no client credential, and a signature must be.
+    Unverified,
 }
 
 impl Keys {
     /// Lets in who has `master`, or everybody if there is none.
     #[must_use]
     pub fn new(master: Option<&str>) -> Self {
-        Self { master: master.map(|key| sha256(key.as_bytes())) }
+        Self { master: master.map(|key| sha256(key.as_bytes())), ..Self::default() }
+    }
+
+    /// Lets in who signs with one of these, too; and of those that sign nobody else, if so.
+    #[must_use]
+    pub fn with_clients(self, clients: Vec<ClientCredential>, needs_verified: bool) -> Self {
+        Self { clients, needs_verified, ..self }
+    }
+
+    /// The client credential at this place.
+    #[must_use]
+    pub fn client(&self, at: usize) -> &ClientCredential {
+        &self.clients[at]
     }
 
     /// Judges the key that `fields` carry.
     ///
     /// # Errors
     /// The [`Denial`].
-    pub fn admit(&self, fields: Fields<'_, '_>) -> Result<(), Denial> {
-        let Some(master) = &self.master else { return Ok(()) };
-        let key = presented(fields)?.ok_or(Denial::Missing)?;
-        if bool::from(sha256(key).ct_eq(master)) { Ok(()) } else { Err(Denial::Wrong) }
+    pub fn admit(&self, fields: Fields<'_, '_>) -> Result<Admission, Denial> {
+        let key = match presented(fields) {
+            Ok(Some((key, true))) => {
+                let known = |it: &ClientCredential| it.access_key_id.as_bytes() == key;
+                if let Some(at) = self.clients.iter().position(known) {
+                    return Ok(Admission::Signed(at));
+                }
+                if self.needs_verified {
+                    return Err(Denial::Unverified);
+                }
+                Ok(Some(key))
+            }
+            Ok(Some((key, false))) => Ok(Some(key)),
+            Ok(None) => Ok(None),
+            Err(denial) => Err(denial),
+        };
+        let Some(master) = &self.master else { return Ok(Admission::Key) };
+        let key = key?.ok_or(Denial::Missing)?;
+        if bool::from(sha256(key).ct_eq(master)) { Ok(Admission::Key) } else { Err(Denial::Wrong) }
     }
 }
 
-/// The first key field that is there and not empty decides, even if what it holds is no key.
-fn presented<'b>(fields: Fields<'_, 'b>) -> Result<Option<&'b [u8]>, Denial> {
+/// The first key field that is there and not empty decides, even if what it holds is no key. With it: whether
+/// it stands in a signature.
+fn presented<'b>(fields: Fields<'_, 'b>) -> Result<Option<(&'b [u8], bool)>, Denial> {
     for name in KEY_FIELDS {
         let mut values = fields.all(name);
         let Some(value) = values.next() else { continue };
@@ -61,7 +134,8 @@ fn presented<'b>(fields: Fields<'_, 'b>) -> Result<Option<&'b [u8]>, Denial> {
             } else {
                 Some(without_scheme(value))
             };
-            return key.map(Some).ok_or(Denial::Wrong);
+            let is_signed = name == "authorization" && value.starts_with(b"AWS4-HMAC-SHA256");
+            return key.map(|key| Some((key, is_signed))).ok_or(Denial::Wrong);
         }
     }
     Ok(None)
@@ -98,8 +172,51 @@ mod tests {
         let head = format!("POST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
         let mut storage = FieldStorage::new();
         let head = parse_request(head.as_bytes(), &mut storage).unwrap().unwrap();
+        let expected = expected.map(|()| Admission::Key);
         assert_eq!(Keys::new(Some("sk-right/1")).admit(head.fields), expected, "{fields:?}");
-        assert_eq!(Keys::new(None).admit(head.fields), Ok(()), "no key configured: {fields:?}");
+        let open = Keys::new(None).admit(head.fields);
+        assert_eq!(open, Ok(Admission::Key), "no key configured: {fields:?}");
+    }
+
+    #[test]
+    fn a_client_credential_is_known_by_its_id_in_a_signature_alone() {
+        let client = |id: &str| ClientCredential {
+            access_key_id: id.to_owned(),
+            secret_access_key: Secret::new("s".to_owned()),
+        };
+        let clients = || vec![client("OCKA1"), client("OCKA2")];
+        let check = |keys: &Keys, field: &str, expected: Result<Admission, Denial>| {
+            let head = format!("POST / HTTP/1.1\r\nhost: x\r\n{field}\r\n\r\n");
+            let mut storage = FieldStorage::new();
+            let head = parse_request(head.as_bytes(), &mut storage).unwrap().unwrap();
+            assert_eq!(keys.admit(head.fields), expected, "{field}");
+        };
+        let scope = "20261122/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=0";
+        let signed = |id: &str| format!("Authorization: AWS4-HMAC-SHA256 Credential={id}/{scope}");
+        for needs_verified in [false, true] {
+            let keys = Keys::new(Some("sk-1")).with_clients(clients(), needs_verified);
+            check(&keys, &signed("OCKA2"), Ok(Admission::Signed(1)));
+            check(&keys, "Authorization: Bearer sk-1", Ok(Admission::Key));
+            check(&keys, "Authorization: Bearer OCKA2", Err(Denial::Wrong));
+            check(&keys, "x-api-key: OCKA2", Err(Denial::Wrong));
+            let by_id = if needs_verified { Err(Denial::Unverified) } else { Ok(Admission::Key) };
+            check(&keys, &signed("sk-1"), by_id);
+            // Without a key of its own a proxy lets in everybody, but not who signs and signs wrong.
+            let open = Keys::new(None).with_clients(clients(), needs_verified);
+            check(&open, &signed("OCKA1"), Ok(Admission::Signed(0)));
+        }
+    }
+
+    #[test]
+    fn a_derived_pair_tells_nothing_of_its_key_and_is_the_same_each_time() {
+        let (one, same) = (ClientCredential::derived("sk-1"), ClientCredential::derived("sk-1"));
+        assert_eq!(one.access_key_id, same.access_key_id);
+        assert_eq!(one.secret_access_key.expose(), same.secret_access_key.expose());
+        let other = ClientCredential::derived("sk-2");
+        assert_ne!(one.access_key_id, other.access_key_id);
+        assert_ne!(one.secret_access_key.expose(), other.secret_access_key.expose());
+        assert_eq!((one.access_key_id.len(), one.secret_access_key.expose().len()), (20, 43));
+        assert!(one.access_key_id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     }
 
     #[test]

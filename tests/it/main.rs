@@ -4,6 +4,7 @@
 //! - [`licences`]: what our dependencies may be, by `deny.toml`.
 //! - [`clients`]: boto3 as AWS ships it, against `outcrop demo` and against a proxy of a written config.
 //! - [`client_operations`]: the same boto3, asking for guardrails, agents, knowledge bases, lists.
+//! - [`client_signatures`]: clients that sign with a credential of ours, boto3 among them; and who signs wrong.
 //! - Requests from client to upstream and answers back, each test under io_uring and under epoll:
 //!   - [`content`]: the same bytes out as in, of every size, in every framing.
 //!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
@@ -50,6 +51,8 @@ mod arrival;
 mod bounds;
 #[cfg(feature = "stand-in")]
 mod client_operations;
+#[cfg(feature = "stand-in")]
+mod client_signatures;
 #[cfg(feature = "stand-in")]
 mod clients;
 #[cfg(feature = "stand-in")]

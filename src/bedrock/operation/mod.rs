@@ -166,6 +166,13 @@ fn below_prefix<'t>(path: &'t str, query: &'t str) -> Target<'t> {
     }
 }
 
+/// A target's path and query, as they came; `None` if it is none.
+#[must_use]
+pub fn path_and_query(target: &str) -> Option<(&str, &str)> {
+    let origin = origin_form(target)?;
+    Some(origin.split_once('?').unwrap_or((origin, "")))
+}
+
 /// Path and query; `None` if the authority in front of them is none (RFC 9110 §4.2.1, §4.2.4).
 fn origin_form(target: &str) -> Option<&str> {
     let scheme = ["http://", "https://"].iter().find(|scheme| {

@@ -192,6 +192,12 @@ fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Resu
     if settings.permit_weak_master_key {
         writeln!(out, "                 a weak or unset one is permitted on any host")?;
     }
+    for client in &settings.client_credentials {
+        writeln!(out, "client           {} signs, and is checked", client.access_key_id)?;
+    }
+    if settings.needs_verified_signature {
+        writeln!(out, "signatures       of client credentials and the master key's pair alone")?;
+    }
     writeln!(out, "request content  at most {} bytes", settings.max_request_bytes)?;
     let Bounds { connections_max, in_flight_max, content_bytes_max, requests_per_connection_max } =
         settings.bounds;

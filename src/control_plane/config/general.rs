@@ -1,6 +1,7 @@
 //! `general_settings`, `router_settings`, `litellm_settings` and `outcrop`.
 
 use super::accounting;
+use super::clients;
 use super::document::{Content, Node};
 use super::environment::Environment;
 use super::keys;
@@ -70,6 +71,10 @@ pub(super) fn read(
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
         price_map: None,
         accounting: accounting::read(root, environment, problems),
+        client_credentials: clients::read(value("outcrop", "client_credentials"), problems),
+        needs_verified_signature: value("outcrop", "require_verified_signature")
+            .and_then(|node| node.flag(problems))
+            .unwrap_or(false),
         passthrough: passthrough::read(root, environment, problems),
     }
 }

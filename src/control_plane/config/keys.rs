@@ -38,11 +38,15 @@ pub(super) const OUTCROP: Section = Section {
     honoured: "\
         max_connections_per_worker max_content_in_flight_mb_per_worker max_requests_per_connection \
         driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log first_frame_failover \
-        request_timeout_s passthrough unlisted_models unlisted_paths",
+        request_timeout_s passthrough unlisted_models unlisted_paths client_credentials \
+        require_verified_signature",
     others: "",
     families: "",
     inner: &[("ledger", &LEDGER), ("passthrough", &PASSTHROUGH)],
 };
+
+pub(super) const CLIENT_CREDENTIAL: Section =
+    Section { honoured: "access_key_id secret_access_key", others: "", families: "", inner: &[] };
 
 pub(super) const PASSTHROUGH: Section = Section {
     honoured: "\

@@ -8,6 +8,7 @@ use super::source::Origin;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
 use crate::boundary::snapshot::Bounds;
+use crate::policy::auth::ClientCredential;
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
 
@@ -47,6 +48,10 @@ pub struct Settings {
     pub accounting: Accounting,
     /// How requests find their deployment, and what happens when it fails.
     pub router: Router,
+    /// `outcrop.client_credentials`; ids are unique.
+    pub client_credentials: Vec<ClientCredential>,
+    /// `outcrop.require_verified_signature`.
+    pub needs_verified_signature: bool,
     /// `outcrop.passthrough`, or `AWS_REGION_NAME`.
     pub passthrough: Option<Passthrough>,
 }

@@ -15,100 +15,118 @@ mod tests;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use self::ask::Asker;
 pub use self::http::Http;
-use super::{admin, prepare::Renewable};
+use super::{
+    admin,
+    prepare::{Lasting, Renewable},
+};
 use crate::{
-    boundary::{
-        notice::{Event, Notices},
-        snapshot::Published,
-    },
+    boundary::notice::{Event, Notices},
     limits::{
         CREDENTIAL_AGAIN_MS_MAX, CREDENTIAL_AGAIN_MS_MIN, CREDENTIAL_ASK_MS_MAX,
-        CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, CREDENTIALS_AT_START_MS_MAX, RENEWAL_LEAD_MS_MAX,
+        CREDENTIAL_LOOK_MS, CREDENTIAL_STATIC_MS, CREDENTIAL_TELL_MS, RENEWAL_LEAD_MS_MAX,
     },
     net::clock,
 };
 
+/// Waits until each source was asked once.
+pub struct First {
+    asked: Receiver<()>,
+    count: usize,
+}
+
+impl First {
+    /// But no longer than `limit`. Not for an asynchronous thread.
+    pub fn wait(self, limit: Duration) {
+        let until = clock::now() + limit;
+        for _ in 0..self.count {
+            if self.asked.recv_timeout(until.saturating_duration_since(clock::now())).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// All sources, and what is told of them.
-#[derive(Clone)]
 pub struct Credentials {
-    /// Grows at its end, by what a reload brings.
-    renewable: Arc<ArcSwap<Vec<Renewable>>>,
+    newcomers: UnboundedReceiver<Renewable>,
+    desk: Desk,
+}
+
+/// What the tasks of all sources share.
+#[derive(Clone)]
+struct Desk {
+    known: Arc<ArcSwap<Vec<Renewable>>>,
     http: Http,
     notices: Notices,
-    /// Sources that were asked at least once.
-    asked: Arc<AtomicUsize>,
-    /// Whose page says who has none.
-    published: Arc<Published>,
+    /// Told by each source when it was asked once.
+    first: Sender<()>,
+    /// The page that says who has none.
+    ready: Arc<ArcSwap<Bytes>>,
 }
 
 impl Credentials {
-    /// Of these sources, asked over `tls`.
+    /// Of the sources in `lasting`, asked over `tls`; and who waits for their first answers. Those that come with
+    /// a new configuration are asked, too.
     #[must_use]
-    pub fn new(
-        renewable: &[Renewable],
-        tls: Arc<ClientConfig>,
-        notices: Notices,
-        published: Arc<Published>,
-    ) -> Self {
-        let renewable = Arc::new(ArcSwap::from_pointee(renewable.to_vec()));
-        Self { renewable, http: Http::new(tls), notices, asked: Arc::default(), published }
-    }
-
-    /// Of these from now on: those of before, and more behind them. Waits, within a bound, until each was asked.
-    pub async fn take(&self, renewable: &[Renewable]) {
-        self.renewable.store(Arc::new(renewable.to_vec()));
-        let until = clock::now() + Duration::from_millis(CREDENTIALS_AT_START_MS_MAX);
-        while self.asked.load(Ordering::Relaxed) < renewable.len() && clock::now() < until {
-            sleep(Duration::from_millis(CREDENTIAL_LOOK_MS)).await;
+    pub fn new(lasting: &mut Lasting, tls: Arc<ClientConfig>, notices: Notices) -> (Self, First) {
+        let (first, asked) = channel();
+        let (sender, newcomers) = unbounded_channel();
+        for renewable in &lasting.credentials.renewable {
+            let _ = sender.send(renewable.clone()); // the receiver is here
         }
-    }
-
-    /// Waits until each source was asked once, but no longer than `limit`. Not for an asynchronous thread.
-    pub fn wait_for_first(&self, limit: Duration) {
-        let until = clock::now() + limit;
-        while self.asked.load(Ordering::Relaxed) < self.renewable.load().len()
-            && clock::now() < until
-        {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the starting thread, before there is a core"
-            )]
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let count = lasting.credentials.renewable.len();
+        lasting.credentials.newcomers = Some(sender);
+        let (known, http, ready) = (Arc::default(), Http::new(tls), lasting.ready.clone());
+        let desk = Desk { known, http, notices, first, ready };
+        (Self { newcomers, desk }, First { asked, count })
     }
 
     /// Keeps all of them in force, for ever.
     pub async fn keep(self) {
-        self.tell();
+        let Self { mut newcomers, desk } = self;
         let mut tasks = JoinSet::new();
         loop {
-            let all = self.renewable.load_full();
-            for renewable in &all[tasks.len().min(all.len())..] {
-                tasks.spawn(self.clone().keep_one(renewable.clone()));
+            tokio::select! {
+                Some(renewable) = newcomers.recv() => {
+                    let mut known = (**desk.known.load()).clone();
+                    known.push(renewable.clone());
+                    desk.known.store(Arc::new(known));
+                    tasks.spawn(desk.clone().keep_one(renewable));
+                }
+                () = sleep(Duration::from_millis(CREDENTIAL_TELL_MS)) => {}
             }
-            sleep(Duration::from_millis(CREDENTIAL_LOOK_MS)).await;
+            desk.tell();
         }
     }
+}
 
+impl Desk {
     async fn keep_one(self, renewable: Renewable) {
         let Renewable { source, cell, users } = &renewable;
         let asker = Asker::new(source, &self.http).await;
         let (mut expires, mut fails, mut was_asked) = (None, 0_u32, false);
         loop {
+            if users.load().is_empty() {
+                // It is configured no more; it may be again.
+                sleep(Duration::from_millis(CREDENTIAL_TELL_MS)).await;
+                continue;
+            }
             let limit = Duration::from_millis(CREDENTIAL_ASK_MS_MAX);
             let given = timeout(limit, asker.ask()).await;
             let wait = match given.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned())) {
@@ -118,7 +136,8 @@ impl Credentials {
                     renew_after(expires.map(left), fastrand::f64())
                 }
                 Err(why) => {
-                    let what = format!("credential of {} ({source}): {why}", users.join(", "));
+                    let what =
+                        format!("credential of {} ({source}): {why}", users.load().join(", "));
                     self.notices.tell(None, Event::Credential(what));
                     fails = fails.saturating_add(1);
                     again_after(fails, fastrand::f64())
@@ -126,7 +145,7 @@ impl Credentials {
             };
             self.tell();
             if !std::mem::replace(&mut was_asked, true) {
-                self.asked.fetch_add(1, Ordering::Relaxed);
+                let _ = self.first.send(()); // or nobody waits any more
             }
             let until = clock::now() + wait;
             while clock::now() < until && !cell.take_wanted() {
@@ -141,18 +160,20 @@ impl Credentials {
     }
 
     /// Readiness says who has none.
-    pub fn tell(&self) {
-        let all = self.renewable.load();
-        let without = all.iter().filter(|it| !it.cell.is_filled());
+    fn tell(&self) {
+        let known = self.known.load();
+        let without = known.iter().filter(|it| !it.cell.is_filled());
+        let without: Vec<_> = without.map(|it| it.users.load_full()).collect();
         let without: Vec<&str> =
-            without.flat_map(|it| it.users.iter().map(String::as_str)).collect();
-        self.published.newest().pages.ready.store(Arc::new(admin::ready_page(&without)));
+            without.iter().flat_map(|it| it.iter().map(String::as_str)).collect();
+        self.ready.store(Arc::new(admin::ready_page(&without)));
     }
 }
 
 /// Until then.
 fn left(at: SystemTime) -> Duration {
-    at.duration_since(clock::system_now()).unwrap_or_default()
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock::unix_now().0);
+    at.duration_since(now).unwrap_or_default()
 }
 
 /// When to ask for the next, of one that lives for so long: with time left to fail in, and not when everybody

@@ -17,9 +17,11 @@ mod canonical;
 #[doc(hidden)]
 pub mod properties;
 mod sign;
+mod verify;
 
 pub use authorization::access_key_id;
 pub use canonical::{
     Signable, SignedField, canonical_path, canonical_query, canonical_request, write_hex,
 };
 pub use sign::{AmzDate, Scope, SigningKey, sign, string_to_sign};
+pub use verify::{Presented, Refused, Unverified};

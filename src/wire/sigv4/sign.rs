@@ -11,7 +11,7 @@ use super::canonical::{Signable, canonical_request, signed_names, write_hex};
 use crate::units::UnixSeconds;
 
 /// What a signature starts with.
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Signs for one day, region and service; derived once and kept, since that takes four HMACs.
 #[derive(Clone)]
@@ -28,6 +28,11 @@ impl SigningKey {
             key = hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref());
         }
         Self(key)
+    }
+
+    /// Whether `signature` is what it makes of `message`; in constant time.
+    pub(super) fn made(&self, message: &[u8], signature: &[u8; 32]) -> bool {
+        hmac::verify(&self.0, message, signature).is_ok()
     }
 }
 
@@ -57,6 +62,26 @@ impl AmzDate {
         write_digits(&mut text[11..13], second / 60 % 60);
         write_digits(&mut text[13..15], second % 60);
         Self(text)
+    }
+
+    /// Of a field's value, and the moment that it says. `None`: it is no date of this form.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<(Self, UnixSeconds)> {
+        let text: [u8; 16] = text.try_into().ok()?;
+        let number = |digits: &[u8]| {
+            digits.iter().try_fold(0_u64, |sum, byte| {
+                byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0'))
+            })
+        };
+        let (year, month, day) = (number(&text[..4])?, number(&text[4..6])?, number(&text[6..8])?);
+        let (hour, minute, second) =
+            (number(&text[9..11])?, number(&text[11..13])?, number(&text[13..15])?);
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
+            return None;
+        }
+        let at = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        // What is no day of the calendar comes back as another.
+        (Self::at(UnixSeconds(at)).0 == text).then_some((Self(text), UnixSeconds(at)))
     }
 
     /// The day alone: `YYYYMMDD`, which a [`SigningKey`] is good for.
@@ -124,13 +149,18 @@ pub fn string_to_sign(
     canonical_request(request, out);
     let hash = digest::digest(&digest::SHA256, &out[start..]);
     out.truncate(start);
+    string_of_hash(hash.as_ref(), scope, date, out);
+}
+
+/// Appends what is signed of a canonical request whose SHA-256 is `hash`.
+pub(super) fn string_of_hash(hash: &[u8], scope: &Scope<'_>, date: &AmzDate, out: &mut Vec<u8>) {
     out.extend_from_slice(ALGORITHM.as_bytes());
     out.push(b'\n');
     out.extend_from_slice(&date.0);
     out.push(b'\n');
     write_scope(scope, date, out);
     out.push(b'\n');
-    write_hex(sha256(hash.as_ref()), out);
+    write_hex(sha256(hash), out);
 }
 
 /// Appends `YYYYMMDD/region/service/aws4_request`.
@@ -170,6 +200,16 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let month = if months < 10 { months + 3 } else { months - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day)
+}
+
+/// The day since 1970-01-01: the way back from [`civil`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let months = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * months + 2) / 5 + day.max(1) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
@@ -272,6 +312,23 @@ mod tests {
             (u64::MAX, "99991231T235959Z"),
         ] {
             assert_eq!(AmzDate::at(UnixSeconds(now)).as_bytes(), text.as_bytes(), "{now}");
+            let (_, back) = AmzDate::parse(text.as_bytes()).unwrap();
+            assert_eq!(back.0, now.min(253_402_300_799), "{text}");
+        }
+        for text in [
+            "",
+            "20250701T120000",
+            "20250701T120000z",
+            "20250701 120000Z",
+            "20250229T000000Z",
+            "20251301T000000Z",
+            "20250700T000000Z",
+            "20250701T240000Z",
+            "20250701T006000Z",
+            "19691231T000000Z",
+            "2025070١T00000Z",
+        ] {
+            assert_eq!(AmzDate::parse(text.as_bytes()), None, "{text}");
         }
     }
 

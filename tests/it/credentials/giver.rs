@@ -1,5 +1,11 @@
 //! Not a test: who gives credentials, on loopback: STS, a container's endpoint, an instance's, SSO's portal.
-#![expect(clippy::disallowed_types, reason = "a stand-in's threads share what they saw")]
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test's own server, on a thread of its own"
+)]
 
 use std::{
     io::{Read as _, Write as _},
@@ -66,7 +72,7 @@ impl Giver {
     pub fn last(&self, line: &str) -> String {
         let seen = self.with(|state| state.seen.clone());
         let found = seen.iter().rev().find(|(known, _)| known.starts_with(line));
-        found.expect("a request with this line").1.clone()
+        found.unwrap_or_else(|| panic!("no {line}: {seen:#?}")).1.clone()
     }
 
     /// How many requests it had.
@@ -107,7 +113,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
 }
 
 fn answer(line: &str, content: &str, state: &mut State) -> (&'static str, String) {
-    let ends = outcrop::net::clock::system_now() + state.life;
+    let ends = SystemTime::now() + state.life;
     let seconds = ends.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let ends = iso(seconds.as_secs());
     let mut token = || {

@@ -10,6 +10,7 @@ use super::{
 };
 
 mod accounting;
+mod clients;
 mod credentials;
 mod deployments;
 mod files;
