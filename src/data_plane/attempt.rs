@@ -99,11 +99,8 @@ pub async fn attempt(
     scratch: &mut Scratch,
     intake: &Intake,
     operation: &Operation<'_>,
-    (turn, tried): (&Turn<'_>, Tried),
+    (turn, tried, issued): (&Turn<'_>, Tried, &Issued),
 ) -> Attempted {
-    let Some(issued) = turn.deployment().credential.newest() else {
-        return Attempted::Failed(NoAnswer::NoCredential);
-    };
     let endpoint = &turn.deployment().endpoint;
     let patience = Patience::new(turn, intake, operation.action).head;
     let deadline = operation.deadline.min(turn.began() + patience);
@@ -145,7 +142,7 @@ pub async fn attempt(
             &worker.counters.upstream_connects
         };
         way.add(1);
-        let sent = (turn, tried, deadline, &*issued);
+        let sent = (turn, tried, deadline, issued);
         match ask(client, worker, scratch, (intake, operation), sent, &mut upstream).await {
             Asked::Abandoned => return Attempted::Abandoned,
             Asked::Failed(NoAnswer::Nothing(_))
