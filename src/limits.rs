@@ -377,6 +377,17 @@ pub const STORE_CONNECT_MS_MAX: u64 = 5_000;
 pub const STORE_CALL_MS_MAX: u64 = 30_000;
 /// How long SQLite waits for another process's transaction. Ours. Hit: the store is away.
 pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+/// Requests in one row of SQLite's. Ours: what a row costs is then next to nothing for each; what is known
+/// of one is found by reading so many.
+pub const STORE_CHUNK_ENTRIES_MAX: usize = 256;
+/// Making the tables, or moving what they hold, at start. Ours. Hit: it is tried at the next.
+pub const STORE_MIGRATE_MS_MAX: u64 = 600_000;
+/// How far apart requests may be to be looked for together. Ours: what lies between is read.
+pub const STORE_KNOWN_GAP_MS: u64 = 10_000;
+/// SQLite's rows read at once. Ours: bounds what is held.
+pub const STORE_KNOWN_ROWS_MAX: usize = 64;
+/// SQLite's rows that one transaction deletes. Ours: as [`STORE_PRUNE_ROWS_MAX`].
+pub const STORE_PRUNE_CHUNKS_MAX: u32 = 64;
 /// Rows that one transaction deletes. Ours: writing waits for no longer than that takes.
 pub const STORE_PRUNE_ROWS_MAX: u32 = 2_000;
 /// Such transactions of one call. Ours. Hit: the next call goes on.

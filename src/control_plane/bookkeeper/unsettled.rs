@@ -2,8 +2,9 @@
 //!
 //! A ring's room is given back in order, so batches are settled from the front only.
 
-use std::{collections::VecDeque, io, path::Path};
+use std::{collections::VecDeque, io, path::Path, rc::Rc};
 
+use super::Before;
 use crate::{
     boundary::ledger::{Reader, Syncer, entry::Entry},
     limits::{LEDGER_READ_MAX, SPILL_RING_PART},
@@ -15,8 +16,18 @@ struct Batch {
     /// The ring's position of its last entry.
     position: u64,
     /// Those that the store is to have: what AWS may have seen.
-    entries: Vec<Entry>,
+    entries: Rc<Vec<Entry>>,
+    before: Before,
     number: u64,
+}
+
+/// What goes to the store.
+pub(super) struct Given {
+    /// Whose entries they are.
+    pub(super) batches: Vec<Rc<Vec<Entry>>>,
+    /// Entries of all.
+    pub(super) count: usize,
+    pub(super) before: Before,
 }
 
 /// The rings, and what was read from them.
@@ -72,7 +83,9 @@ impl Unsettled {
                 room = room.saturating_sub(entries.len() as u64);
                 entries.retain(Entry::is_stored);
                 self.number += 1;
-                self.batches.push_back(Batch { source, position, entries, number: self.number });
+                let before = if reader.is_left() { Before::Perhaps } else { Before::Never };
+                let (entries, number) = (Rc::new(entries), self.number);
+                self.batches.push_back(Batch { source, position, entries, before, number });
                 if !has_more || room == 0 {
                     break;
                 }
@@ -96,20 +109,28 @@ impl Unsettled {
 
     /// All entries, the oldest first.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.batches.iter().flat_map(|batch| &batch.entries)
+        self.batches.iter().flat_map(|batch| batch.entries.iter())
     }
 
-    /// The oldest batches, up to `max` entries but at least one batch: how many, and their entries.
-    pub(super) fn oldest(&self, max: usize) -> (usize, Vec<Entry>) {
-        let (mut count, mut entries) = (0, Vec::new());
-        for batch in &self.batches {
-            if count > 0 && entries.len() + batch.entries.len() > max {
+    /// The oldest batches, up to `max` entries but at least one batch, to be given to the store: from now on it
+    /// may know them. Such as it may know already, and such as it cannot, are not given together.
+    pub(super) fn give(&mut self, max: usize) -> Given {
+        let mut given = Given { batches: Vec::new(), count: 0, before: Before::Perhaps };
+        for batch in &mut self.batches {
+            let is_first = given.batches.is_empty();
+            let fits = batch.before == given.before && given.count + batch.entries.len() <= max;
+            if !is_first && !fits {
                 break;
             }
-            entries.extend_from_slice(&batch.entries);
-            count += 1;
+            given.before = batch.before;
+            given.count += batch.entries.len();
+            given.batches.push(batch.entries.clone());
         }
-        (count, entries)
+        self.batches
+            .iter_mut()
+            .take(given.batches.len())
+            .for_each(|batch| batch.before = Before::Perhaps);
+        given
     }
 
     /// The `count` oldest batches are on disk elsewhere: their rings have room again.
