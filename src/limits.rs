@@ -327,11 +327,13 @@ pub const LEDGER_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const LEDGER_FILES_MAX: u32 = 4096;
 
 /// Between two looks at the ledger. Ours: how old a log line or a metric is at most.
-pub const LEDGER_TICK_MS: u64 = 20;
+pub const LEDGER_TICK_MS: u64 = 50;
 /// Entries read from one ring before the next ring's turn. Ours.
 pub const LEDGER_READ_MAX: usize = 4096;
+/// Batches whose room is kept for others. Ours.
+pub const BATCHES_SPARED_MAX: usize = 16;
 /// Entries given to the store at once; a single read may exceed it. Ours.
-pub const STORE_ENTRIES_MAX: usize = 4096;
+pub const STORE_ENTRIES_MAX: usize = 8192;
 /// One call of the store. Ours. Hit: it counts as away.
 pub const STORE_MS_MAX: u64 = 5_000;
 /// Until a store that is away is tried again: at first, and at last. Ours; it doubles.
@@ -341,7 +343,7 @@ pub const STORE_AGAIN_MS_MAX: u64 = 30_000;
 /// How long entries stay in the ring alone while the store is away. Ours: bounds what is forced to disk.
 pub const SPILL_EVERY_MS: u64 = 1_000;
 /// The part of a ring, as its 1/n, that may wait for a store that is slow. Ours. Hit: all goes to a segment.
-pub const SPILL_RING_PART: u64 = 4;
+pub const SPILL_RING_PART: u64 = 2;
 /// A segment file. Ours. Hit: the next is begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How often a living process looks for rings and segments that another one has left. Ours.
@@ -355,7 +357,7 @@ pub const ASKS_MAX: usize = 64;
 
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
-pub const STORE_BATCH_ENTRIES_MAX: usize = 4096;
+pub const STORE_BATCH_ENTRIES_MAX: usize = 8192;
 /// Rows of one INSERT into SQLite, a power of 8. Ours: by then parsing and hops between threads cost
 /// nothing, and the values stay below [`SQLITE_VALUES_MAX`]. More go by further statements.
 pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 512;
@@ -368,7 +370,7 @@ pub const STORE_NAMES_KEPT_MAX: usize = 65_536;
 /// transaction costs as much as hundreds of rows. Ours; kill -9 takes nothing of them.
 pub const STORE_EVERY_MS: u64 = 250;
 /// The part of a ring, as its 1/n, that is company enough. Ours.
-pub const STORE_RING_PART: u64 = 16;
+pub const STORE_RING_PART: u64 = 8;
 /// Connections that answer questions to the store, besides the one that writes. Ours. Hit: questions wait.
 pub const STORE_READERS_MAX: usize = 2;
 /// A connection to PostgreSQL, from TCP to its prompt. Ours. Hit: the store is away.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, io, path::Path, rc::Rc};
 use super::Before;
 use crate::{
     boundary::ledger::{Reader, Syncer, entry::Entry},
-    limits::{LEDGER_READ_MAX, SPILL_RING_PART},
+    limits::{BATCHES_SPARED_MAX, LEDGER_READ_MAX, SPILL_RING_PART},
 };
 
 /// What one look at one ring gave.
@@ -37,6 +37,8 @@ pub(super) struct Unsettled {
     batches: VecDeque<Batch>,
     /// Of the last batch.
     number: u64,
+    /// Room for batches to come.
+    spares: Vec<Vec<Entry>>,
     /// Counts of files that were removed.
     lost_before: u64,
     torn_before: u64,
@@ -48,6 +50,7 @@ impl Unsettled {
             sources: readers.into_iter().map(Some).collect(),
             batches: VecDeque::new(),
             number: 0,
+            spares: Vec::new(),
             lost_before: 0,
             torn_before: 0,
         }
@@ -69,11 +72,12 @@ impl Unsettled {
             let Some(reader) = reader else { continue };
             let mut room = reader.capacity().max(reader.depth());
             loop {
-                let mut entries = Vec::new();
+                let mut entries = self.spares.pop().unwrap_or_default();
                 let before = reader.position();
                 let has_more = reader.read(LEDGER_READ_MAX, &mut entries);
                 let position = reader.position();
                 if position == before {
+                    self.spares.push(entries);
                     break;
                 }
                 if position > reader.logged() {
@@ -138,6 +142,13 @@ impl Unsettled {
         for batch in self.batches.drain(..count) {
             if let Some(reader) = &mut self.sources[batch.source] {
                 reader.free(batch.position);
+            }
+            // Used again: memory that is given back and taken anew costs as much as reading the entries.
+            if self.spares.len() < BATCHES_SPARED_MAX
+                && let Ok(mut spare) = Rc::try_unwrap(batch.entries)
+            {
+                spare.clear();
+                self.spares.push(spare);
             }
         }
     }

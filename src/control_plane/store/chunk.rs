@@ -46,7 +46,7 @@ pub(super) struct Chunks<'e> {
 struct Packed {
     /// Places in [`Chunks::combinations`].
     names: Vec<usize>,
-    /// Arrays, each with a comma behind it.
+    /// A bracket, and arrays, each with a comma behind it.
     text: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
@@ -102,8 +102,8 @@ impl<'e> Chunks<'e> {
         self.ids.iter().map(|id| !known.contains(id) && seen.insert(id)).collect()
     }
 
-    /// Rows of those that `is_new` says. `numbers` are those of [`Self::combinations`].
-    pub(super) fn rows(&self, is_new: &[bool], numbers: &[i64]) -> Vec<Chunk> {
+    /// Rows of those that `is_new` says, once. `numbers` are those of [`Self::combinations`].
+    pub(super) fn rows(&mut self, is_new: &[bool], numbers: &[i64]) -> Vec<Chunk> {
         let parts = self.ids.chunks(STORE_CHUNK_ENTRIES_MAX);
         let parts = parts.zip(is_new.chunks(STORE_CHUNK_ENTRIES_MAX)).enumerate();
         let chunk = |(at, (ids, is_new)): (usize, (&[[u8; ID_BYTES]], &[bool]))| {
@@ -111,14 +111,15 @@ impl<'e> Chunks<'e> {
             let text = |id: &[u8; ID_BYTES]| str::from_utf8(id).expect("ASCII").to_owned();
             let first_id = text(new().map(|at| &ids[at]).min()?);
             let last_id = text(new().map(|at| &ids[at]).max()?);
-            let all: Vec<u8> = new().flat_map(|at| ids[at]).collect();
-            let packed = self.packed.get(at);
+            let mut all = Vec::with_capacity(ids.len() * ID_BYTES);
+            new().for_each(|at| all.extend_from_slice(&ids[at]));
+            let packed = self.packed.get_mut(at);
             Some(Chunk {
                 first_id,
                 last_id,
                 ids: String::from_utf8(all).expect("ASCII"),
-                names: packed.map(|packed| packed.names(numbers)),
-                rows: packed.map(|packed| packed.rows(new())),
+                names: packed.as_ref().map(|packed| packed.names(numbers)),
+                rows: packed.map(|packed| packed.rows(is_new)),
             })
         };
         parts.filter_map(chunk).collect()
@@ -155,6 +156,7 @@ impl Packed {
     ) -> Self {
         let mut packed = Self::default();
         packed.ends.reserve(entries.len());
+        packer.begin();
         let mut places: ByReference<(KeyRef, DeploymentRef), usize> = ByReference::default();
         for entry in entries {
             let names = &mut packed.names;
@@ -175,12 +177,18 @@ impl Packed {
         format!("[{}]", numbers.join(","))
     }
 
-    fn rows(&self, at: impl Iterator<Item = usize>) -> String {
-        let mut text = Vec::with_capacity(self.text.len() + 2);
-        text.push(b'[');
-        for at in at {
-            let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-            text.extend_from_slice(&self.text[from..self.ends[at]]);
+    fn rows(&mut self, is_new: &[bool]) -> String {
+        let mut text = std::mem::take(&mut self.text);
+        if is_new.contains(&false) {
+            let all = std::mem::take(&mut text);
+            text.push(b'[');
+            let mut from = 1;
+            for (end, is_new) in self.ends.iter().zip(is_new) {
+                if *is_new {
+                    text.extend_from_slice(&all[from..*end]);
+                }
+                from = *end;
+            }
         }
         *text.last_mut().expect("a chunk has a request") = b']';
         String::from_utf8(text).expect("ASCII, and names")
@@ -265,7 +273,7 @@ mod tests {
     /// The arrays of these entries, of the first chunk.
     fn rows(entries: &[Entry]) -> Vec<Vec<serde_json::Value>> {
         let (entries, names): (Vec<&Entry>, _) = (entries.iter().collect(), Names::in_memory());
-        let chunks = Chunks::of(&entries, &names, true).unwrap();
+        let mut chunks = Chunks::of(&entries, &names, true).unwrap();
         let numbers: Vec<i64> = (100..).take(chunks.combinations().len()).collect();
         let chunk = chunks.rows(&vec![true; entries.len()], &numbers).remove(0);
         serde_json::from_str(&chunk.rows.unwrap()).expect("JSON")
@@ -323,7 +331,7 @@ mod tests {
         let all: Vec<Entry> = (0..count).map(numbered).collect();
         let twice: Vec<&Entry> = all.iter().chain(&all).collect();
         let names = Names::in_memory();
-        let chunks = Chunks::of(&twice, &names, true).unwrap();
+        let mut chunks = Chunks::of(&twice, &names, true).unwrap();
         assert_eq!(chunks.combinations().len(), 3);
         let is_known = |number: u64| number < 400 || number.is_multiple_of(7);
         let known = all.iter().zip(0..).filter(|(_, number)| is_known(*number));
@@ -351,7 +359,7 @@ mod tests {
             }
         }
         assert!(left.is_empty(), "{left:?}");
-        let lean = Chunks::of(&twice, &names, false).unwrap();
+        let mut lean = Chunks::of(&twice, &names, false).unwrap();
         let row = lean.rows(&lean.new_ones(&HashSet::new()), &[]).remove(0);
         assert_eq!((row.names, row.rows), (None, None));
         assert_eq!(row.ids.len(), ID_BYTES * STORE_CHUNK_ENTRIES_MAX);

@@ -20,7 +20,7 @@ const SPEND_CALLS: &[Column] = &[("litellm_call_id", Kind::Text), ("request_id",
 pub(super) async fn store(
     session: &mut Session,
     daily: &Bulk,
-    chunks: &Chunks<'_>,
+    chunks: &mut Chunks<'_>,
     before: Before,
 ) -> Result<(), Failure> {
     // Before the transaction: a number that was given stays, whatever becomes of the rows.

@@ -202,8 +202,8 @@ impl Store {
         let work = async {
             let mut kept = self.take(&mut slot).await?;
             match (&mut kept.session, work) {
-                (Session::Sqlite(session), Work::Chunks(chunks)) => {
-                    chunk_table::store(session, &self.daily, &chunks, before).await?;
+                (Session::Sqlite(session), Work::Chunks(mut chunks)) => {
+                    chunk_table::store(session, &self.daily, &mut chunks, before).await?;
                 }
                 (Session::Postgres(session), Work::Rows(batch)) => {
                     let elsewhere = kept.must_look_elsewhere;

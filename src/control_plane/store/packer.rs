@@ -38,6 +38,11 @@ impl Packer {
         self.text.push(b',');
     }
 
+    /// An array of requests' arrays begins.
+    pub(super) fn begin(&mut self) {
+        self.text.push(b'[');
+    }
+
     /// How many bytes are there.
     pub(super) fn len(&self) -> usize {
         self.text.len()
