@@ -1,8 +1,9 @@
 // The matrix with Anthropic's SDK for Bedrock, in JavaScript, with a bearer token.
+import { readFileSync } from "node:fs";
 import { require, run } from "./report.mjs";
 
 const { AnthropicBedrock } = require("@anthropic-ai/bedrock-sdk");
-const { version } = require("@anthropic-ai/bedrock-sdk/package.json");
+const { version } = JSON.parse(readFileSync("node_modules/@anthropic-ai/bedrock-sdk/package.json", "utf8"));
 
 const messages = (asked, more) => {
   const client = new AnthropicBedrock({

@@ -44,8 +44,7 @@ def said(asked, service, command, parameters, *positional):
 
 def invoke(asked):
     with tempfile.NamedTemporaryFile() as file:
-        format = ["--cli-binary-format", "raw-in-base64-out"]
-        said(asked, "bedrock-runtime", "invoke-model", {}, *format, "--model-id", asked.model, "--body", BODY, file.name)
+        said(asked, "bedrock-runtime", "invoke-model", {}, "--model-id", asked.model, "--body", BODY, file.name)
         return json.loads(file.read())["type"]
 
 

@@ -97,7 +97,7 @@ def list_foundation_models(asked):
 
 
 def failure(error):
-    of = getattr(error, "response", {})
+    of = getattr(error, "response", None) or {}
     if "Error" not in of:
         return {}
     found = {"code": of["Error"].get("Code"), "message": of["Error"].get("Message")}
