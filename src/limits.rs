@@ -368,9 +368,9 @@ pub const SQLITE_VALUES_MAX: usize = 32_766;
 pub const STORE_NAMES_KEPT_MAX: usize = 65_536;
 /// How long entries wait for company on their way to the store, unless somebody asks for them: a
 /// transaction costs as much as hundreds of rows. Ours; kill -9 takes nothing of them.
-pub const STORE_EVERY_MS: u64 = 250;
+pub const STORE_EVERY_MS: u64 = 1000;
 /// The part of a ring, as its 1/n, that is company enough. Ours.
-pub const STORE_RING_PART: u64 = 8;
+pub const STORE_RING_PART: u64 = 4;
 /// Connections that answer questions to the store, besides the one that writes. Ours. Hit: questions wait.
 pub const STORE_READERS_MAX: usize = 2;
 /// A connection to PostgreSQL, from TCP to its prompt. Ours. Hit: the store is away.

@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use sqlx::AssertSqlSafe;
+
 use super::chunk::{Chunk, Chunks, ID_BYTES};
 use super::columns::{Cell, Column, Kind};
 use super::error::Failure;
@@ -13,6 +15,8 @@ use super::sqlite::Session;
 use crate::control_plane::bookkeeper::Before;
 use crate::limits::{STORE_KNOWN_GAP_MS, STORE_KNOWN_ROWS_MAX};
 
+/// Rows of one INSERT, if there are so many.
+const CHUNKS_AT_ONCE: usize = 8;
 /// Ids of clients' own for calls.
 const SPEND_CALLS: &[Column] = &[("litellm_call_id", Kind::Text), ("request_id", Kind::Text)];
 
@@ -31,12 +35,11 @@ pub(super) async fn store(
         Before::Never => vec![true; chunks.ids().len()],
         Before::Perhaps => chunks.new_ones(&known(session, chunks.ids()).await?),
     };
-    for Chunk { first_id, last_id, ids, names, rows } in chunks.rows(&is_new, &numbers) {
-        let insert = sqlx::query(
-            "INSERT INTO spend_chunks (first_id, last_id, ids, names, rows) VALUES (?, ?, ?, ?, ?)",
-        );
-        let insert = insert.bind(first_id).bind(last_id).bind(ids).bind(names).bind(rows);
-        insert.execute(session.connection()).await?;
+    let mut rows = chunks.rows(&is_new, &numbers);
+    while !rows.is_empty() {
+        // In two sizes, so that two statements are prepared: each is a hop to the driver's thread and back.
+        let count = if rows.len() >= CHUNKS_AT_ONCE { CHUNKS_AT_ONCE } else { 1 };
+        insert(session, rows.drain(..count)).await?;
     }
     let calls = chunks.calls(&is_new);
     if !calls.is_empty() {
@@ -49,6 +52,21 @@ pub(super) async fn store(
         session.insert(daily, &sums).await?;
     }
     session.script("COMMIT").await
+}
+
+async fn insert(
+    session: &mut Session,
+    chunks: impl ExactSizeIterator<Item = Chunk>,
+) -> Result<(), Failure> {
+    let values = vec!["(?, ?, ?, ?, ?)"; chunks.len()].join(", ");
+    let sql =
+        format!("INSERT INTO spend_chunks (first_id, last_id, ids, names, rows) VALUES {values}");
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for Chunk { first_id, last_id, ids, names, rows } in chunks {
+        query = query.bind(first_id).bind(last_id).bind(ids).bind(names).bind(rows);
+    }
+    query.execute(session.connection()).await?;
+    Ok(())
 }
 
 /// Which of `ids` are there.

@@ -144,7 +144,7 @@ impl Store {
         })
     }
 
-    /// Bounds the SQLite file to so many pages of 8 KiB; of no effect on PostgreSQL, or once connected.
+    /// Bounds the SQLite file to so many pages of 16 KiB; of no effect on PostgreSQL, or once connected.
     pub fn limit_pages(&mut self, pages: u32) {
         if let Target::Sqlite(target) = &mut self.target {
             target.pages_max = Some(pages);

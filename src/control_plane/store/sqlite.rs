@@ -59,7 +59,7 @@ impl Target {
             .disable_statement_logging();
         if !self.read_only {
             options = options
-                .page_size(8192)
+                .page_size(16_384)
                 // Or each INSERT of many rows makes a file, in case it must be undone.
                 .pragma("temp_store", "MEMORY")
                 .journal_mode(SqliteJournalMode::Wal)

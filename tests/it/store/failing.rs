@@ -155,7 +155,7 @@ fn a_full_disk_takes_a_batch_whole_or_not_at_all() {
     let place = Place::sqlite();
     run(async {
         let mut store = store(&place);
-        store.limit_pages(60);
+        store.limit_pages(30);
         let all = entries(25, 5000);
         let mut stored = 0;
         let error = loop {
