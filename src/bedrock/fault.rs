@@ -168,15 +168,14 @@ impl Fault {
             Self::MissingKey => {
                 "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id."
             }
-            Self::WrongKey | Self::WrongAccessKeyId => {
-                "The key sent with the request is not valid for this proxy."
-            }
-            Self::UnverifiedSignature
+            Self::WrongKey
+            | Self::WrongAccessKeyId
+            | Self::UnverifiedSignature
             | Self::IncompleteSignature
             | Self::InvalidSignature
             | Self::SignatureExpired
             | Self::SignatureEarly
-            | Self::NotForPages => self.message_of_signature(),
+            | Self::NotForPages => self.message_of_key(),
             Self::UnknownModel => {
                 "No model of this name is configured here; GET /v1/models lists the names."
             }
@@ -236,9 +235,12 @@ impl Fault {
         }
     }
 
-    /// Of a client credential's.
-    fn message_of_signature(self) -> &'static str {
+    /// Of a key or a client credential.
+    fn message_of_key(self) -> &'static str {
         match self {
+            Self::WrongKey | Self::WrongAccessKeyId => {
+                "The key sent with the request is not valid for this proxy."
+            }
             Self::UnverifiedSignature => {
                 "The access key id of the signature is no client credential of this proxy."
             }

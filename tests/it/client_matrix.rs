@@ -10,7 +10,7 @@ mod software;
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use outcrop::{
@@ -96,19 +96,18 @@ fn every_client_reports_what_it_reports_against_aws() {
         right: [pair.access_key_id, secret, KEY.to_owned()],
         stand_in: behind,
     };
-    let waiting = Mutex::new(CLIENTS.iter().rev().collect::<Vec<_>>());
-    let reports = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                while let Some(client) = { waiting.lock().expect("no panic").pop() } {
-                    let report = compare(client, &direct, &proxied);
-                    reports.lock().expect("no panic").extend(report.map(|report| (client, report)));
-                }
-            });
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut reports = Vec::new();
+        while let Some(client) = CLIENTS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            reports.extend(compare(client, &direct, &proxied).map(|report| (client, report)));
         }
+        reports
+    };
+    let reports: Vec<_> = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().flat_map(|lane| lane.join().expect("its clients agree")).collect()
     });
-    let reports = reports.into_inner().expect("no panic");
     check_seen(&reports, &direct, &proxied);
     reports.iter().for_each(|(client, report)| page::check(client, report));
 }
@@ -187,10 +186,8 @@ fn run(client: &Client, side: &Side) -> Option<Vec<Value>> {
     let name = client.name;
     assert!(output.status.success() && written.is_ok(), "{name}: {}\n{said}", output.status);
     let text = String::from_utf8(output.stdout).expect("UTF-8").replace(&side.url, "URL");
-    let mut lines = text.lines().map(|line| {
-        serde_json::from_str::<Value>(line)
-            .unwrap_or_else(|error| panic!("{name}: {error}: {line}"))
-    });
+    let mut lines =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
     let first = lines.next().expect("a first line");
     if !client.version.is_empty() {
         assert_eq!(
