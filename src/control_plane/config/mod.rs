@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 
 mod accounting;
+mod chain;
 mod clients;
 mod credential;
 mod database;
