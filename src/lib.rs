@@ -44,7 +44,8 @@
 //! - Time, randomness and configuration are arguments below `net`. Only `net::clock` reads a clock.
 //! - No credential, client key or request content reaches a log, an error or a panic message.
 //! - Money is integer pico-dollars. Usage or a price that is not known is unknown, never 0.
-//! - A message that was cut, or a stream whose frames break, never ends cleanly at the client.
+//! - A message that was cut, or a stream whose frames break, never ends cleanly at the client. One exception: a
+//!   stream of frames that breaks off between two of them ends with one more, a modelled exception that says so.
 //! - Log, metrics and spend are three readers of the same entry, so they cannot disagree. Every request that
 //!   AWS may have seen has exactly one, also after `kill -9`; what found no room is counted as lost.
 //! - No lock and no heap allocation of ours per request in the steady state on the data plane

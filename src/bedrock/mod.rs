@@ -1,5 +1,6 @@
 //! What the bytes mean at AWS.
 
+pub mod exception;
 pub mod failure;
 pub mod fault;
 pub mod model;

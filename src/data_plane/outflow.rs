@@ -117,6 +117,34 @@ impl Outflow {
         from
     }
 
+    /// Ends a message whose stream broke off between two frames with one more frame, which `append` writes: what
+    /// is to be sent is `out`, from the index returned. `None`, and nothing is done, if the client could take that
+    /// for something else: within a frame, in content of a known length, in content that is no stream of frames,
+    /// or after an exception, which is its stream's last frame. To be called on a batch that was begun.
+    pub fn conclude(
+        &mut self,
+        tap: &mut Tap,
+        out: &mut Vec<u8>,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<usize> {
+        self.look(tap, out);
+        let may_go_on = tap.is_stream() && tap.may_end() && tap.reading().exception.is_none();
+        if self.broken.is_some() || self.has_ended || !may_go_on {
+            return None;
+        }
+        if self.framing == ClientFraming::Length {
+            return None;
+        }
+        let end = out.len();
+        append(out);
+        let added = out.len() - end;
+        self.looked += added; // the tap reads what upstream says
+        self.reader = ContentReader::new(Framing::Length(0));
+        let from = self.end(tap, out);
+        self.carried -= added as u64;
+        Some(from)
+    }
+
     fn data_start(&self) -> usize {
         let is_chunked = self.framing == ClientFraming::Chunked;
         self.prefix + if is_chunked { CHUNK_HEAD_BYTES_MAX } else { 0 }
@@ -343,6 +371,44 @@ mod tests {
             let (passed, is_whole) = content(&sent, client);
             assert!(!is_whole || passed.len() < half.len(), "it ends within a frame");
         }
+    }
+
+    /// At every cut of a stream: told by a frame of ours between two frames, and else not at all.
+    #[test]
+    fn a_stream_that_breaks_off_is_concluded_between_frames_alone() {
+        let chunk = include_bytes!("../../tests/vectors/eventstream/whole/chunk.bin");
+        let exception =
+            include_bytes!("../../tests/vectors/eventstream/whole/throttling_exception.bin");
+        let check = |wire: &[u8], (client, mut tap): (ClientFraming, Tap), is_told: bool| {
+            let mut flow = Outflow::new(Framing::Length(wire.len() as u64 + 1), client);
+            let (mut out, mut sent) = (b"HEAD".to_vec(), Vec::new());
+            flow.begin(&mut out);
+            let half = wire.len() / 2;
+            flow.push(&wire[..half], &mut out);
+            let from = flow.end(&mut tap, &mut out);
+            sent.extend_from_slice(&out[from..]);
+            out.clear();
+            flow.begin(&mut out);
+            flow.push(&wire[half..], &mut out);
+            let told = flow.conclude(&mut tap, &mut out, |out| out.extend_from_slice(b"ours"));
+            assert_eq!((told.is_some(), flow.is_done()), (is_told, is_told), "{}", wire.len());
+            if let Some(from) = told {
+                sent.extend_from_slice(&out[from..]);
+                assert_eq!(content(&sent, client), ([wire, b"ours"].concat(), true));
+                assert_eq!(flow.carried(), wire.len() as u64, "ours is not counted");
+            }
+        };
+        let wire = [&chunk[..], &chunk[..]].concat();
+        for end in 0..=wire.len() {
+            let is_between = end % chunk.len() == 0;
+            for client in [ClientFraming::Chunked, ClientFraming::UntilClose] {
+                check(&wire[..end], (client, Tap::of_stream()), is_between);
+                check(&wire[..end], (client, Tap::default()), false);
+            }
+            check(&wire[..end], (ClientFraming::Length, Tap::of_stream()), false);
+        }
+        let failed = [&chunk[..], &exception[..]].concat();
+        check(&failed, (ClientFraming::Chunked, Tap::of_stream()), false);
     }
 
     #[test]

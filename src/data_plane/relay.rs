@@ -2,6 +2,10 @@
 //!
 //! One receive upstream, one send to the client, in turn: so at most one receive's bytes are ours to
 //! hold, and a client that does not read stops us from reading.
+//!
+//! A stream that breaks off between two frames gets one more frame, an exception of its operation's model, and
+//! ends in order: clients raise it by its name. Everything else that breaks off is cut, and never ends in order.
+//! So are server-sent events: they have no exception that all clients know, and each of them knows a cut.
 
 use std::{
     pin::pin,
@@ -9,6 +13,10 @@ use std::{
 };
 
 use crate::{
+    bedrock::{
+        exception::{BreakOff, Exception},
+        operation::Action,
+    },
     boundary::snapshot::Deployment,
     data_plane::{
         connection::Client,
@@ -23,6 +31,7 @@ use crate::{
         runtime::{Elapsed, timeout_at},
         tls::TlsError,
     },
+    wire::eventstream::emit::write_exception,
 };
 
 /// How the relay of content ended.
@@ -59,6 +68,8 @@ pub struct Audience<'a> {
     pub drains: bool,
     /// It has left, and the answer is read for its usage alone: until when, and the content that it got.
     pub left: Option<(Instant, u64)>,
+    /// It was told in the stream's own terms that the answer broke off.
+    pub is_told: bool,
 }
 
 impl Audience<'_> {
@@ -69,8 +80,36 @@ impl Audience<'_> {
     }
 }
 
-/// Relays content: first `out`, which holds the head, then what arrives.
+/// Relays content: first `out`, which holds the head, then what arrives, and at last, if that breaks off and it
+/// can be told, that it did.
 pub async fn relay_content(
+    audience: &mut Audience<'_>,
+    upstream: &mut Upstream,
+    (deployment, flow, time): (&Deployment, &mut Outflow, Time),
+    action: Action,
+    scratch: &mut Scratch,
+) -> Relayed {
+    let relayed = relay(audience, upstream, (deployment, flow, time), scratch).await;
+    let break_off = match relayed {
+        Relayed::Cut(_) => BreakOff::Cut,
+        Relayed::Silent => BreakOff::Silent,
+        Relayed::OutOfTime => BreakOff::OutOfTime,
+        Relayed::Whole | Relayed::Drained | Relayed::ClientGone => return relayed,
+    };
+    if audience.left.is_some() {
+        return relayed;
+    }
+    let Exception { exception_type, payload } = Exception::of(action, break_off);
+    let Scratch { out, tap, .. } = scratch;
+    let append = |out: &mut Vec<u8>| write_exception(exception_type, payload.as_bytes(), out);
+    if let Some(from) = flow.conclude(tap, out, append) {
+        let stall = Duration::from_millis(CLIENT_STALL_MS_MAX);
+        audience.is_told = audience.client.send(out, from, stall).await.is_ok();
+    }
+    relayed
+}
+
+async fn relay(
     audience: &mut Audience<'_>,
     upstream: &mut Upstream,
     (deployment, flow, time): (&Deployment, &mut Outflow, Time),

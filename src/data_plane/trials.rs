@@ -278,13 +278,15 @@ async fn deliver(
     let flow = &mut answer.flow;
     let drains = operation.snapshot.drains_abandoned;
     let time = Time { idle: patience.idle, deadline: operation.deadline };
-    let mut audience = Audience { client, drains, left: gone_until.map(|until| (until, 0)) };
+    let mut audience =
+        Audience { client, drains, left: gone_until.map(|until| (until, 0)), is_told: false };
     let what = (deployment, &mut *flow, time);
     if scratch.content.capacity() > KEPT_BYTES_MAX {
         scratch.content = Vec::new(); // nobody is asked again
         operation.place.release();
     }
-    let relayed = relay::relay_content(&mut audience, &mut upstream, what, scratch).await;
+    let relayed =
+        relay::relay_content(&mut audience, &mut upstream, what, operation.action, scratch).await;
     let Scratch { account, tap, .. } = scratch;
     account.carried(audience.left.map_or(flow.carried(), |(_, carried)| carried));
     let outcome = match relayed {
@@ -324,6 +326,9 @@ async fn deliver(
         Relayed::OutOfTime => "the request took longer than outcrop.request_timeout_s",
     };
     worker.notices.tell(Some(&deployment.id), Event::AnswerCut(cut));
+    if audience.is_told {
+        return after(answer.client_keeps_alive);
+    }
     // Where our close is what ends content, only a reset tells the client that it did not end.
     if answer.client_framing == ClientFraming::UntilClose { After::Cut } else { After::Gone }
 }

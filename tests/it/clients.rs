@@ -151,7 +151,8 @@ fn boto3_raises_what_it_raises_against_aws() {
     let output = command.output().expect("python starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{said}", output.status);
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a report in JSON");
+    let mut report: Value = serde_json::from_slice(&output.stdout).expect("a report in JSON");
+    let cut_off = report.as_object_mut().and_then(|it| it.remove("cut_off")).expect("its part");
     let mut count = 0;
     for (action, cases) in report.as_object().expect("actions") {
         for (case, both) in cases.as_object().expect("cases") {
@@ -161,6 +162,16 @@ fn boto3_raises_what_it_raises_against_aws() {
         }
     }
     assert_eq!(count, 4 * 10 + 2 * 6);
+    // What has no word of AWS's: a stream that breaks off between frames, or within one.
+    for action in ["invoke_stream", "converse_stream"] {
+        let broken = &cut_off[action];
+        let told = &broken["between_frames"];
+        assert_eq!(told["class"], "EventStreamError", "{action}: {broken:#}");
+        assert_eq!(told["code"], "modelStreamErrorException", "{action}: {broken:#}");
+        assert!(filled(&told["message"]) && counted(&told["events"]), "{action}: {broken:#}");
+        let cut = &broken["within_a_frame"];
+        assert!(filled(&cut["class"]), "{action}: never a stream that seems whole: {broken:#}");
+    }
     let throttled = &report["invoke"]["throttled"][1];
     assert_eq!(
         (&throttled["class"], &throttled["is_modelled"]),

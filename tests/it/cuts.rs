@@ -2,6 +2,7 @@
 
 use outcrop::control_plane::config::DriverChoice;
 use outcrop::mock_bedrock::{Authority, Options, RawStep, RawUpstream, StandIn};
+use outcrop::wire::eventstream::{frame::parse_frame, header::MessageKind};
 
 use crate::http::{End, request};
 use crate::proxy::{
@@ -12,6 +13,7 @@ use crate::running::free_port;
 under_both_drivers!(
     before_the_head_the_client_gets_an_error_it_can_read,
     after_the_head_the_client_sees_a_cut,
+    a_stream_cut_between_frames_ends_with_an_exception,
     a_corrupt_stream_is_cut_where_it_breaks,
     an_old_client_sees_a_reset,
     a_cut_in_chunks_or_in_their_frame_is_seen,
@@ -65,8 +67,6 @@ fn after_the_head_the_client_sees_a_cut(driver: DriverChoice) {
         (INVOKE, "short_content=1"),
         (STREAM, "close=in_content"),
         (STREAM, "reset=in_content"),
-        (STREAM, "close=after_frames:2"),
-        (STREAM, "reset=after_frames:2"),
     ];
     for (line, directives) in cuts {
         let pair = Pair::of_one_attempt(driver);
@@ -82,6 +82,56 @@ fn after_the_head_the_client_sees_a_cut(driver: DriverChoice) {
         }
         assert_eq!(pair.stand_in.record().requests(), 1, "{directives}: too late for a retry");
     }
+}
+
+/// Between two frames there is room for one more: the client is told in its operation's own terms.
+fn a_stream_cut_between_frames_ends_with_an_exception(driver: DriverChoice) {
+    let converse = STREAM.replace("invoke-with-response-stream", "converse-stream");
+    for (line, http) in [(STREAM, "1.1"), (&converse, "1.1"), (STREAM, "1.0")] {
+        for ending in ["close", "reset"] {
+            let pair = Pair::of_one_attempt(driver);
+            let mut client = pair.proxy.connect();
+            let line = line.replace("HTTP/1.1", &format!("HTTP/{http}"));
+            let directives = format!("{ending}=after_frames:2; frames_per_write=1");
+            let answer = client.ask(request(&line, &mock(&directives), b"{}"));
+            assert_eq!((answer.head.status, answer.end), (200, End::Clean), "{directives}");
+            let frames = frames(&answer.content);
+            // A reset may overtake frames, on its way to us.
+            assert!(frames.len() == 3 || ending == "reset", "{directives}: {frames:?}");
+            let (kind, payload) = frames.last().expect("a frame");
+            assert_eq!(kind, "modelStreamErrorException", "{directives}");
+            let payload: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
+            assert!(payload["message"].as_str().is_some_and(|text| text.contains("broke off")));
+            let row = pair.proxy.rows(1).pop().expect("a row");
+            assert_eq!(
+                (&row["outcome"], &row["status"]),
+                (&"answer_cut".into(), &"failure".into())
+            );
+            let theirs = row["answer_bytes"].as_u64().and_then(|bytes| bytes.try_into().ok());
+            let theirs = self::frames(&answer.content[..theirs.expect("a count")]);
+            assert_eq!(theirs.len(), frames.len() - 1, "ours is not the answer's");
+            if http == "1.1" {
+                let again = client.ask(request(INVOKE, BEARER, b"{}"));
+                assert_eq!(again.head.status, 200, "the client's connection lives on");
+            }
+        }
+    }
+}
+
+/// `(type, payload)` of each frame; all of them are sound.
+fn frames(mut content: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while !content.is_empty() {
+        let frame = parse_frame(content).expect("a sound frame").expect("a whole frame");
+        let kind = match frame.kind().expect("headers") {
+            MessageKind::Event { event_type } => event_type,
+            MessageKind::Exception { exception_type } => exception_type,
+            _ => None,
+        };
+        frames.push((kind.expect("a type").to_owned(), frame.payload().to_vec()));
+        content = &content[frame.bytes().len()..];
+    }
+    frames
 }
 
 fn a_corrupt_stream_is_cut_where_it_breaks(driver: DriverChoice) {
@@ -120,7 +170,7 @@ fn a_corrupt_stream_is_cut_where_it_breaks(driver: DriverChoice) {
 
 fn an_old_client_sees_a_reset(driver: DriverChoice) {
     let line = STREAM.replace("HTTP/1.1", "HTTP/1.0");
-    for directives in ["close=in_content", "reset=in_content", "close=after_frames:2"] {
+    for directives in ["close=in_content", "reset=in_content"] {
         let pair = Pair::of_one_attempt(driver);
         let mut client = pair.proxy.connect();
         let answer = client.ask(request(&line, &mock(directives), b"{}"));

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The relay forwards bytes on arrival, so this layer only looks at them: it neither holds, copies nor
-//! changes content. Invariants: no length is trusted before the prelude's checksum is; no frame counts
+//! changes content. One frame is made here: the exception that ends a stream which broke off (emit). Invariants: no length is trusted before the prelude's checksum is; no frame counts
 //! as whole before its own checksum is; how the network cut the stream changes nothing.
 //!
 //! Numbers are big-endian, checksums CRC-32 as in zlib. A stream has no terminator: it may end wherever
@@ -16,6 +16,7 @@
 //! (`aws-smithy-eventstream`) decides in tests.
 
 pub mod cut;
+pub mod emit;
 pub mod frame;
 pub mod header;
 #[cfg(any(test, all(fuzzing, feature = "stand-in")))]

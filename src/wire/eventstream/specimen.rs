@@ -1,5 +1,5 @@
 //! Frames made for tests and fuzzing: arbitrary bytes with checksums that hold, and messages for AWS's
-//! own encoder. The proxy itself never makes a frame.
+//! own encoder.
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::DateTime;

@@ -1,6 +1,7 @@
 """Meets each of AWS's errors twice: at the stand-in itself, and through the proxy. Prints, as JSON, what
 boto3 raised: {action: {case: [at the stand-in, through the proxy]}}, each {"class", "code", "message",
-"status", "events"}; `events` is how many of a stream came before.
+"status", "events"}; `events` is how many of a stream came before. {"cut_off": {action: {case: …}}} is what it
+raised through the proxy when the stream broke off.
 
     errors.py STAND_IN_URL PROXY_URL KEY MODEL_ID
 """
@@ -99,4 +100,10 @@ for action in [invoke, invoke_stream, converse, converse_stream]:
     report[action.__name__] = {}
     for case, directive in cases.items():
         report[action.__name__][case] = [raised(action, bedrock, model) for bedrock, model in both]
+CUT_OFF = {"between_frames": "close=after_frames:3; frames_per_write=1", "within_a_frame": "close=in_content"}
+report["cut_off"] = {}
+for action in [invoke_stream, converse_stream]:
+    report["cut_off"][action.__name__] = {}
+    for case, directive in CUT_OFF.items():
+        report["cut_off"][action.__name__][case] = raised(action, *both[1])
 print(json.dumps(report))

@@ -33,10 +33,10 @@ fn words(failure: Failure) -> (&'static str, &'static str) {
         Failure::Reset => ("closed before a byte of an answer", "502"),
         Failure::BadAnswer => ("what came is no HTTP answer; a redirect", "502"),
         Failure::TimedOut => ("no answer's head in `timeout`", "504"),
-        Failure::StreamTimedOut => ("silence within an answer", "the answer, cut"),
+        Failure::StreamTimedOut => ("silence within an answer", "the answer, broken off"),
         Failure::Broken => (
             "an answer that broke off, or whose frames broke",
-            "502 before a stream's first frame, else the answer, cut",
+            "502 before a stream's first frame, else the answer, broken off",
         ),
     }
 }
