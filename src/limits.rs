@@ -382,6 +382,15 @@ pub const STORE_BUSY_MS_MAX: u64 = 5_000;
 /// Requests in one row of SQLite's. Ours: what a row costs is then next to nothing for each; what is known
 /// of one is found by reading so many.
 pub const STORE_CHUNK_ENTRIES_MAX: usize = 256;
+/// Streams that a client has under way on one connection of HTTP/2. As AWS's own servers. Hit: it waits.
+pub const H2_STREAMS_MAX: u32 = 128;
+/// Content that a client may send ahead on one stream. Ours. Hit: it waits.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// And on all of a connection's. Ours. Hit: it waits.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Streams that a client has reset before they were looked at, or that we reset for its mistakes. h2's defaults
+/// are of this order. Hit: the connection ends (CVE-2023-44487).
+pub const H2_RESETS_MAX: usize = 64;
 /// Making the tables, or moving what they hold, at start. Ours. Hit: it is tried at the next.
 pub const STORE_MIGRATE_MS_MAX: u64 = 600_000;
 /// How far apart requests may be to be looked for together. Ours: what lies between is read.

@@ -18,6 +18,7 @@ use crate::{
     bedrock::fault::Fault,
     data_plane::{
         exchange::{After, exchange, refuse_head},
+        h2::{self, Outgoing},
         inbox::Inbox,
         worker::Worker,
     },
@@ -37,9 +38,19 @@ pub struct Client<'c> {
     pub inbox: &'c Inbox,
     /// Where its connection came from.
     pub address: IpAddr,
-    socket: &'c Socket,
+    /// What it is sent through.
+    pub transport: Transport<'c>,
     /// That it has sent.
-    requests: Cell<u64>,
+    pub requests: &'c Cell<u64>,
+}
+
+/// What an answer goes through.
+#[derive(Clone, Copy)]
+pub enum Transport<'c> {
+    /// As it is.
+    Socket(&'c Socket),
+    /// As frames of one stream of HTTP/2.
+    Stream(&'c Outgoing),
 }
 
 impl Client<'_> {
@@ -54,9 +65,15 @@ impl Client<'_> {
     /// # Errors
     /// The client is gone, or took nothing for `stall`.
     pub async fn send(&self, bytes: &mut Vec<u8>, from: usize, stall: Duration) -> io::Result<()> {
-        let (result, returned) = self.socket.send(mem::take(bytes), from, stall).await;
-        *bytes = returned;
-        result
+        match self.transport {
+            Transport::Socket(socket) => {
+                let (result, returned) = socket.send(mem::take(bytes), from, stall).await;
+                *bytes = returned;
+                result
+            }
+            // Boxed: HTTP/1.1 is not to carry its state.
+            Transport::Stream(stream) => Box::pin(stream.send(&bytes[from..], stall)).await,
+        }
     }
 }
 
@@ -65,9 +82,11 @@ impl Client<'_> {
 /// `is_let_in` is false for one too many: it is told so.
 pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker: Rc<Worker>) {
     let inbox = Inbox::default();
-    let mut standing = pin!(inbox.run(&socket));
-    let client = Client { inbox: &inbox, address, socket: &socket, requests: Cell::new(0) };
-    let mut road = pin!(requests(&client, &worker, is_let_in));
+    let mut source = &socket;
+    let mut standing = pin!(inbox.run(&mut source));
+    let (transport, requests_sent) = (Transport::Socket(&socket), Cell::new(0));
+    let client = Client { inbox: &inbox, address, transport, requests: &requests_sent };
+    let mut road = pin!(requests(&client, &socket, &worker, is_let_in));
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };
     poll_fn(|context| {
@@ -100,31 +119,36 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn requests(client: &Client<'_>, worker: &Worker, is_let_in: bool) {
+async fn requests(client: &Client<'_>, socket: &Socket, worker: &Worker, is_let_in: bool) {
     if !is_let_in {
         let mut scratch = worker.spares.take_scratch();
         let after = refuse_head(client, worker, &mut scratch, Fault::Overloaded).await;
         worker.spares.give_scratch(scratch);
         if after == After::Close {
-            linger(client).await;
+            linger(client, socket).await;
         }
         return;
     }
+    let mut is_first = true;
     while idle(client, worker).await {
+        if mem::take(&mut is_first) && h2::is_spoken(client.inbox).await {
+            Box::pin(h2::serve(client, worker)).await;
+            return linger(client, socket).await;
+        }
         let mut scratch = worker.spares.take_scratch();
         let after = exchange(client, worker, &mut scratch).await;
         worker.spares.give_scratch(scratch);
         match after {
             After::Next => {}
-            After::Close => return linger(client).await,
-            After::Cut => return client.socket.reset_on_close(),
+            After::Close => return linger(client, socket).await,
+            After::Cut => return socket.reset_on_close(),
             After::Gone => return,
         }
     }
     // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
     if !client.inbox.is_empty() {
-        linger(client).await;
+        linger(client, socket).await;
     }
 }
 
@@ -156,8 +180,8 @@ async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
 
 /// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
 /// the connection, and the reset may overtake the answer.
-async fn linger(client: &Client<'_>) {
-    client.socket.finish_sending();
+async fn linger(client: &Client<'_>, socket: &Socket) {
+    socket.finish_sending();
     let deadline = clock::now() + Duration::from_millis(LINGER_MS_MAX);
     let mut dropped = 0;
     while dropped <= LINGER_BYTES_MAX {

@@ -13,7 +13,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    mem,
+    io, mem,
     pin::Pin,
     task::Poll,
 };
@@ -27,6 +27,18 @@ use crate::{
 /// The client sends no more: it closed, half-closed, or its connection failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gone;
+
+/// Where bytes come from.
+pub trait Source {
+    /// Appends what comes next; 0 is the end.
+    fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)>;
+}
+
+impl Source for &Socket {
+    fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)> {
+        Socket::receive(self, buffer)
+    }
+}
 
 /// See the file's comment.
 #[derive(Default)]
@@ -54,14 +66,14 @@ enum Order {
 
 impl Inbox {
     /// Receives whenever bytes are ordered. Never ends; dropping it kills the connection.
-    pub async fn run(&self, socket: &Socket) {
+    pub async fn run(&self, source: &mut impl Source) {
         loop {
             let buffer = poll_fn(|_| match self.order.take() {
                 Order::Nothing => Poll::Pending, // the task's other half places an order and polls again
                 order => Poll::Ready(self.lend(order)),
             });
             let buffer = buffer.await;
-            let (result, buffer) = socket.receive(buffer).await;
+            let (result, buffer) = source.receive(buffer).await;
             self.take_back(buffer);
             if !matches!(result, Ok(count) if count > 0) {
                 self.has_ended.set(true);
@@ -98,15 +110,26 @@ impl Inbox {
     /// [`Gone`]; what came before it can still be looked at.
     pub async fn receive(&self, room: usize) -> Result<(), Gone> {
         let before = self.length.get();
-        if !self.is_posted.get() {
-            self.order.set(Order::More(room));
-        }
+        self.order(room);
         poll_fn(|_| match self.length.get() > before {
             true => Poll::Ready(Ok(())),
             false if self.has_ended.get() => Poll::Ready(Err(Gone)),
             false => Poll::Pending,
         })
         .await
+    }
+
+    /// Asks for more, if that is not done yet.
+    pub fn order(&self, room: usize) {
+        if !self.is_posted.get() {
+            self.order.set(Order::More(room));
+        }
+    }
+
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.get()
     }
 
     /// `future`, unless the client goes away first; then the caller drops `future`, and so kills the

@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod door;
 pub mod errand;
 pub mod exchange;
+pub mod h2;
 pub mod hold;
 pub mod inbox;
 pub mod intake;
