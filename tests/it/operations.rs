@@ -321,6 +321,8 @@ fn what_is_billed_is_told_and_what_is_free_costs_nothing(driver: DriverChoice) {
     };
     let unknown = |row: &Value| row["spend"].is_null();
     assert!(unknown(row(0, "apply-guardrail")) && unknown(row(1, "rerank")), "{rows:#?}");
+    assert_eq!(row(0, "apply-guardrail")["guardrail_units"], 3, "one of topics, two of content");
+    assert_eq!(row(0, "apply-guardrail")["unknown_cost"], "no_rate", "{rows:#?}");
     let agent = row(2, "invoke-agent");
     assert_eq!(
         (&agent["prompt_tokens"], &agent["completion_tokens"]),

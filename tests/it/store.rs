@@ -57,7 +57,7 @@ fn the_tables_are_made_once(place: &Place) {
             store.check().await.expect("it opens");
             record(&store, &entries(1, 3), &place.names).await.expect("it records");
         }
-        assert_eq!(place.number("SELECT MAX(version) FROM outcrop_schema").await, 3);
+        assert_eq!(place.number("SELECT MAX(version) FROM outcrop_schema").await, 4);
         assert_eq!(place.number("SELECT COUNT(*) FROM spend_logs").await, 3);
         // Several at once, from nothing, is the integrator's start after an upgrade.
         place.script("DROP TABLE daily_spend; DROP TABLE outcrop_schema").await;

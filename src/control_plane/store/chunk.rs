@@ -307,7 +307,9 @@ mod tests {
         let (deployment, failure) = (DeploymentRef(5), Failure::Throttled);
         failed.push(FailedAttempt { deployment, failure, ms: 7 });
         let call_id = KeptCallId::new(br#"my-"call\"#);
-        let full = Entry { failed, call_id, client: Some([127, 0, 0, 1].into()), ..entry };
+        let client = Some([127, 0, 0, 1].into());
+        let usage = Usage { guardrail_units: Some(4), ..entry.usage };
+        let full = Entry { failed, call_id, client, usage, ..entry };
         let [shown, full] = <[_; 2]>::try_from(rows(&[entry, full])).unwrap();
         assert_eq!((&shown[0], &shown[1]), (&0.into(), &serde_json::Value::Null));
         assert_eq!(shown[place("started_us")], 1_795_392_000_000_001_u64);
@@ -320,6 +322,7 @@ mod tests {
         assert_eq!(full.len(), DETAILS_AT + DETAILS.len());
         assert_eq!(full[1], r#"my-"call\"#);
         assert_eq!(full[place("requester_ip_address")], "127.0.0.1");
+        assert_eq!(full[place("guardrail_units")], 4);
         let failed = &full[place("failed_attempts")][0];
         assert_eq!(failed["model_id"], "ref:0000000000000005");
         assert_eq!((&failed["failure"], &failed["ms"]), (&"throttled".into(), &7.into()));

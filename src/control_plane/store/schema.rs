@@ -14,15 +14,17 @@ pub(super) fn newest() -> i64 {
     i64::try_from(SQLITE.len()).expect("a handful")
 }
 
-const SQLITE: [&str; 3] = [
+const SQLITE: [&str; 4] = [
     include_str!("schema/sqlite_1.sql"),
     include_str!("schema/sqlite_2.sql"),
     include_str!("schema/sqlite_3.sql"),
+    include_str!("schema/sqlite_4.sql"),
 ];
-const POSTGRES: [&str; 3] = [
+const POSTGRES: [&str; 4] = [
     include_str!("schema/postgres_1.sql"),
     include_str!("schema/postgres_2.sql"),
     include_str!("schema/postgres_3.sql"),
+    include_str!("schema/postgres_4.sql"),
 ];
 const _: () = assert!(SQLITE.len() == POSTGRES.len());
 
