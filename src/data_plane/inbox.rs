@@ -21,7 +21,7 @@ use std::{
 use crate::{
     buffer::Buffer,
     limits::{HEAD_BYTES_MAX, IDLE_BUFFER_BYTES},
-    net::tcp::Socket,
+    net::line::Line,
 };
 
 /// The client sends no more: it closed, half-closed, or its connection failed.
@@ -34,9 +34,9 @@ pub trait Source {
     fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)>;
 }
 
-impl Source for &Socket {
+impl Source for &Line {
     fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)> {
-        Socket::receive(self, buffer)
+        Line::receive(self, buffer)
     }
 }
 

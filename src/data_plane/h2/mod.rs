@@ -80,9 +80,9 @@ pub async fn is_spoken(inbox: &Inbox) -> bool {
 
 /// Serves a connection whose preface is there, to its end.
 pub async fn serve(client: &Client<'_>, worker: &Worker) {
-    let Transport::Socket(socket) = client.transport else { return };
+    let Transport::Line(line) = client.transport else { return };
     let outbox = Outbox::default();
-    let mut sending = pin!(outbox.run(socket));
+    let mut sending = pin!(outbox.run(line));
     let pipe = Pipe { inbox: client.inbox, outbox: &outbox };
     let mut streams = pin!(async {
         streams(client, worker, pipe).await;

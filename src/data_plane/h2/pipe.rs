@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     data_plane::inbox::Inbox,
     limits::{CLIENT_STALL_MS_MAX, FLOW_BUFFER_BYTES},
-    net::tcp::Socket,
+    net::line::Line,
 };
 
 /// What waits to be sent. Written while the send before is under way, so that small frames leave together.
@@ -28,7 +28,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Sends whatever waits. Never ends; dropping it kills the connection.
-    pub async fn run(&self, socket: &Socket) {
+    pub async fn run(&self, line: &Line) {
         let mut spare = Vec::new();
         loop {
             let bytes = poll_fn(|_| {
@@ -41,7 +41,7 @@ impl Outbox {
             });
             let bytes = bytes.await;
             let stall = Duration::from_millis(CLIENT_STALL_MS_MAX);
-            let (result, mut sent) = socket.send(bytes, 0, stall).await;
+            let (result, mut sent) = line.send(bytes, 0, stall).await;
             sent.clear();
             spare = sent;
             self.is_sending.set(false);
