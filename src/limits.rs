@@ -310,6 +310,18 @@ pub const LINGER_MS_MAX: u64 = 5_000;
 pub const ERRAND_MS_MAX: u64 = 30_000;
 /// How often a core looks whether an errand is done: the control plane cannot wake it. Ours.
 pub const ERRAND_LOOK_MS: u64 = 2;
+/// Streams of one HTTP/2 connection at once. Ours; the JS SDK has one. Hit: the client waits, or is refused.
+pub const HTTP2_STREAMS_MAX: u32 = 128;
+/// Request content of one stream that may be on its way to us. Ours.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// … of all streams of one connection. Ours: what they hold before an exchange takes it.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Streams that a client reset before we looked at them (CVE-2023-44487). Ours. Hit: GOAWAY, ENHANCE_YOUR_CALM.
+pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// Streams that a client reset, in a connection's life. Ours. Hit: GOAWAY; the others finish.
+pub const HTTP2_RESETS_MAX: u32 = 1_000;
+/// What waits to be sent on one HTTP/2 connection. Ours. Hit: the codec waits.
+pub const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 

@@ -18,17 +18,20 @@ use crate::{
     bedrock::fault::Fault,
     data_plane::{
         exchange::{After, exchange, refuse_head},
+        http2::{self, PREFACE, Stream},
         inbox::Inbox,
         worker::Worker,
     },
     limits::{
-        CLIENT_IDLE_MS_MAX, FLOW_BUFFER_BYTES, IDLE_BUFFER_BYTES, LINGER_BYTES_MAX, LINGER_MS_MAX,
+        CLIENT_IDLE_MS_MAX, FLOW_BUFFER_BYTES, HEAD_MS_MAX, IDLE_BUFFER_BYTES, LINGER_BYTES_MAX,
+        LINGER_MS_MAX,
     },
     net::{
         clock,
         runtime::{timeout, timeout_at},
         tcp::Socket,
     },
+    wire::http1::head::Version,
 };
 
 /// The client's side of an exchange.
@@ -37,16 +40,45 @@ pub struct Client<'c> {
     pub inbox: &'c Inbox,
     /// Where its connection came from.
     pub address: IpAddr,
-    socket: &'c Socket,
+    way: Way<'c>,
     /// That it has sent.
-    requests: Cell<u64>,
+    requests: &'c Cell<u64>,
 }
 
-impl Client<'_> {
+/// The way to it.
+enum Way<'c> {
+    /// A connection of its own.
+    Socket(&'c Socket),
+    /// A stream among others.
+    Stream(&'c Stream),
+}
+
+impl<'c> Client<'c> {
+    /// At the other end of a stream.
+    #[must_use]
+    pub fn of_stream(inbox: &'c Inbox, stream: &'c Stream) -> Self {
+        let session = stream.session();
+        let (address, requests) = (session.address, &session.requests);
+        Self { inbox, address, way: Way::Stream(stream), requests }
+    }
+
     /// It has sent one more request; whether another one of at most `max` may follow.
     pub fn counts_one_more(&self, max: Option<u64>) -> bool {
         self.requests.set(self.requests.get() + 1);
-        max.is_none_or(|max| self.requests.get() < max)
+        let may_follow = max.is_none_or(|max| self.requests.get() < max);
+        if let (Way::Stream(stream), false) = (&self.way, may_follow) {
+            stream.session().leave();
+        }
+        may_follow
+    }
+
+    /// In which its answer is to be, if its request's head says `said`.
+    #[must_use]
+    pub fn version(&self, said: Version) -> Version {
+        match self.way {
+            Way::Socket(_) => said,
+            Way::Stream(_) => Version::Http2,
+        }
     }
 
     /// Sends `bytes[from..]`; the vector comes back empty or not, but with its room.
@@ -54,9 +86,14 @@ impl Client<'_> {
     /// # Errors
     /// The client is gone, or took nothing for `stall`.
     pub async fn send(&self, bytes: &mut Vec<u8>, from: usize, stall: Duration) -> io::Result<()> {
-        let (result, returned) = self.socket.send(mem::take(bytes), from, stall).await;
-        *bytes = returned;
-        result
+        match self.way {
+            Way::Socket(socket) => {
+                let (result, returned) = socket.send(mem::take(bytes), from, stall).await;
+                *bytes = returned;
+                result
+            }
+            Way::Stream(stream) => stream.send(&bytes[from..], stall).await,
+        }
     }
 }
 
@@ -66,8 +103,9 @@ impl Client<'_> {
 pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker: Rc<Worker>) {
     let inbox = Inbox::default();
     let mut standing = pin!(inbox.run(&socket));
-    let client = Client { inbox: &inbox, address, socket: &socket, requests: Cell::new(0) };
-    let mut road = pin!(requests(&client, &worker, is_let_in));
+    let requests = Cell::new(0);
+    let client = Client { inbox: &inbox, address, way: Way::Socket(&socket), requests: &requests };
+    let mut road = pin!(serve_requests(&client, &socket, &worker, is_let_in));
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };
     poll_fn(|context| {
@@ -100,31 +138,59 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn requests(client: &Client<'_>, worker: &Worker, is_let_in: bool) {
+async fn serve_requests(
+    client: &Client<'_>,
+    socket: &Socket,
+    worker: &Rc<Worker>,
+    is_let_in: bool,
+) {
     if !is_let_in {
         let mut scratch = worker.spares.take_scratch();
         let after = refuse_head(client, worker, &mut scratch, Fault::Overloaded).await;
         worker.spares.give_scratch(scratch);
         if after == After::Close {
-            linger(client).await;
+            linger(client, socket).await;
         }
         return;
     }
+    let mut is_first = true;
     while idle(client, worker).await {
+        if mem::take(&mut is_first) && speaks_http2(client).await {
+            // Boxed: its state is larger than all the rest, and most connections have none of it.
+            Box::pin(http2::serve(client.inbox, socket, client.address, worker)).await;
+            return linger(client, socket).await;
+        }
         let mut scratch = worker.spares.take_scratch();
         let after = exchange(client, worker, &mut scratch).await;
         worker.spares.give_scratch(scratch);
         match after {
             After::Next => {}
-            After::Close => return linger(client).await,
-            After::Cut => return client.socket.reset_on_close(),
+            After::Close => return linger(client, socket).await,
+            After::Cut => return socket.reset_on_close(),
             After::Gone => return,
         }
     }
     // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
     if !client.inbox.is_empty() {
-        linger(client).await;
+        linger(client, socket).await;
+    }
+}
+
+/// Whether what begins is HTTP/2's preface. No request of HTTP/1.1 is kept waiting for longer than it takes to
+/// be told from it.
+async fn speaks_http2(client: &Client<'_>) -> bool {
+    let deadline = clock::now() + Duration::from_millis(HEAD_MS_MAX);
+    loop {
+        let (is_whole, may_become) =
+            client.inbox.with(|bytes| (bytes.starts_with(PREFACE), PREFACE.starts_with(bytes)));
+        if is_whole || !may_become {
+            return is_whole;
+        }
+        let more = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
+        if !matches!(timeout_at(deadline, more).await, Ok(Ok(()))) {
+            return false; // and whoever reads a head says so
+        }
     }
 }
 
@@ -156,8 +222,8 @@ async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
 
 /// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
 /// the connection, and the reset may overtake the answer.
-async fn linger(client: &Client<'_>) {
-    client.socket.finish_sending();
+async fn linger(client: &Client<'_>, socket: &Socket) {
+    socket.finish_sending();
     let deadline = clock::now() + Duration::from_millis(LINGER_MS_MAX);
     let mut dropped = 0;
     while dropped <= LINGER_BYTES_MAX {

@@ -159,6 +159,48 @@ impl Inbox {
         count
     }
 
+    /// Orders bytes, as [`Self::receive`] does, for who does not wait: it is polled again when they are there.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn order(&self, room: usize) -> Result<(), Gone> {
+        if self.has_ended.get() {
+            return Err(Gone);
+        }
+        if !self.is_posted.get() {
+            self.order.set(Order::More(room));
+        }
+        Ok(())
+    }
+
+    /// In the place of [`Self::run`], for bytes that come otherwise: whether some are ordered. From then on
+    /// they count as posted, until they are put.
+    pub fn take_order(&self) -> bool {
+        let is_ordered = self.order.take() != Order::Nothing;
+        self.is_posted.set(self.is_posted.get() || is_ordered);
+        is_ordered
+    }
+
+    /// Puts bytes, in pieces.
+    pub fn put(&self, pieces: &[&[u8]]) {
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        pieces.iter().for_each(|piece| buffer.extend(piece));
+        self.length.set(buffer.filled().len());
+        self.is_posted.set(false);
+    }
+
+    /// No more will come.
+    pub fn end(&self) {
+        self.has_ended.set(true);
+    }
+
+    /// Whether no more will come.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
     /// Whether no byte is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -14,6 +14,7 @@ pub mod door;
 pub mod errand;
 pub mod exchange;
 pub mod hold;
+pub mod http2;
 pub mod inbox;
 pub mod intake;
 pub mod outflow;
