@@ -19,7 +19,7 @@ use crate::{
     buffer::Buffer,
     data_plane::{
         exchange::{After, exchange, refuse_head},
-        h2::{self, Outgoing},
+        http2::{self, PREFACE, Stream},
         inbox::Inbox,
         worker::Worker,
     },
@@ -33,6 +33,7 @@ use crate::{
         runtime::{timeout, timeout_at},
         tcp::Socket,
     },
+    wire::http1::head::Version,
 };
 
 /// The client's side of an exchange.
@@ -41,26 +42,45 @@ pub struct Client<'c> {
     pub inbox: &'c Inbox,
     /// Where its connection came from.
     pub address: IpAddr,
-    /// What it is sent through.
-    pub transport: Transport<'c>,
+    way: Way<'c>,
     /// That it has sent.
-    pub requests: &'c Cell<u64>,
+    requests: &'c Cell<u64>,
 }
 
-/// What an answer goes through.
-#[derive(Clone, Copy)]
-pub enum Transport<'c> {
-    /// As it is.
+/// The way to it.
+enum Way<'c> {
+    /// A connection of its own.
     Line(&'c Line),
-    /// As frames of one stream of HTTP/2.
-    Stream(&'c Outgoing),
+    /// A stream among others.
+    Stream(&'c Stream),
 }
 
-impl Client<'_> {
+impl<'c> Client<'c> {
+    /// At the other end of a stream.
+    #[must_use]
+    pub fn of_stream(inbox: &'c Inbox, stream: &'c Stream) -> Self {
+        let session = stream.session();
+        let (address, requests) = (session.address, &session.requests);
+        Self { inbox, address, way: Way::Stream(stream), requests }
+    }
+
     /// It has sent one more request; whether another one of at most `max` may follow.
     pub fn counts_one_more(&self, max: Option<u64>) -> bool {
         self.requests.set(self.requests.get() + 1);
-        max.is_none_or(|max| self.requests.get() < max)
+        let may_follow = max.is_none_or(|max| self.requests.get() < max);
+        if let (Way::Stream(stream), false) = (&self.way, may_follow) {
+            stream.session().leave();
+        }
+        may_follow
+    }
+
+    /// In which its answer is to be, if its request's head says `said`.
+    #[must_use]
+    pub fn version(&self, said: Version) -> Version {
+        match self.way {
+            Way::Line(_) => said,
+            Way::Stream(_) => Version::Http2,
+        }
     }
 
     /// Sends `bytes[from..]`; the vector comes back empty or not, but with its room.
@@ -68,14 +88,13 @@ impl Client<'_> {
     /// # Errors
     /// The client is gone, or took nothing for `stall`.
     pub async fn send(&self, bytes: &mut Vec<u8>, from: usize, stall: Duration) -> io::Result<()> {
-        match self.transport {
-            Transport::Line(line) => {
+        match self.way {
+            Way::Line(line) => {
                 let (result, returned) = line.send(mem::take(bytes), from, stall).await;
                 *bytes = returned;
                 result
             }
-            // Boxed: HTTP/1.1 is not to carry its state.
-            Transport::Stream(stream) => Box::pin(stream.send(&bytes[from..], stall)).await,
+            Way::Stream(stream) => stream.send(&bytes[from..], stall).await,
         }
     }
 }
@@ -88,11 +107,10 @@ pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker:
     let _leave = Leave { worker: &worker, ticket };
     let Some(line) = secured(socket, &worker).await else { return };
     let inbox = Inbox::default();
-    let mut source = &line;
-    let mut standing = pin!(inbox.run(&mut source));
-    let (transport, requests_sent) = (Transport::Line(&line), Cell::new(0));
-    let client = Client { inbox: &inbox, address, transport, requests: &requests_sent };
-    let mut road = pin!(requests(&client, &line, &worker, is_let_in));
+    let mut standing = pin!(inbox.run(&line));
+    let requests = Cell::new(0);
+    let client = Client { inbox: &inbox, address, way: Way::Line(&line), requests: &requests };
+    let mut road = pin!(serve_requests(&client, &line, &worker, is_let_in));
     poll_fn(|context| {
         if worker.is_over() {
             // To a client of HTTP/1.0, a close in order would say that its answer is whole.
@@ -156,7 +174,7 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn requests(client: &Client<'_>, line: &Line, worker: &Worker, is_let_in: bool) {
+async fn serve_requests(client: &Client<'_>, line: &Line, worker: &Rc<Worker>, is_let_in: bool) {
     if !is_let_in {
         let mut scratch = worker.spares.take_scratch();
         let after = refuse_head(client, worker, &mut scratch, Fault::Overloaded).await;
@@ -168,8 +186,9 @@ async fn requests(client: &Client<'_>, line: &Line, worker: &Worker, is_let_in: 
     }
     let mut is_first = true;
     while idle(client, worker).await {
-        if mem::take(&mut is_first) && h2::is_spoken(client.inbox).await {
-            Box::pin(h2::serve(client, worker)).await;
+        if mem::take(&mut is_first) && speaks_http2(client).await {
+            // Boxed: its state is larger than all the rest, and most connections have none of it.
+            Box::pin(http2::serve(client.inbox, line, client.address, worker)).await;
             return linger(client, line).await;
         }
         let mut scratch = worker.spares.take_scratch();
@@ -188,6 +207,23 @@ async fn requests(client: &Client<'_>, line: &Line, worker: &Worker, is_let_in: 
         line.finish_sending(Duration::from_millis(LINGER_MS_MAX)).await;
     } else {
         linger(client, line).await;
+    }
+}
+
+/// Whether what begins is HTTP/2's preface. No request of HTTP/1.1 is kept waiting for longer than it takes to
+/// be told from it.
+async fn speaks_http2(client: &Client<'_>) -> bool {
+    let deadline = clock::now() + Duration::from_millis(HEAD_MS_MAX);
+    loop {
+        let (is_whole, may_become) =
+            client.inbox.with(|bytes| (bytes.starts_with(PREFACE), PREFACE.starts_with(bytes)));
+        if is_whole || !may_become {
+            return is_whole;
+        }
+        let more = pin!(client.inbox.receive(IDLE_BUFFER_BYTES));
+        if !matches!(timeout_at(deadline, more).await, Ok(Ok(()))) {
+            return false; // and whoever reads a head says so
+        }
     }
 }
 

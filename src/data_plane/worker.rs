@@ -116,6 +116,8 @@ pub struct Worker {
     acceptors: RefCell<Vec<Waker>>,
     /// Tasks that are connections, or accept them.
     alive: Cell<usize>,
+    /// Those of them that are streams of HTTP/2.
+    streams: Cell<usize>,
 }
 
 /// How far a core's end has come.
@@ -167,6 +169,7 @@ impl Worker {
             connections: RefCell::default(),
             acceptors: RefCell::default(),
             alive: Cell::new(0),
+            streams: Cell::new(0),
         })
     }
 
@@ -240,7 +243,8 @@ impl Worker {
     /// Whether another connection may come.
     pub fn room(&self) -> Room {
         // Those that were accepted this instant are not among those noted.
-        let open = self.alive.get().saturating_sub(self.acceptors.borrow().len()) as u64;
+        let others = self.acceptors.borrow().len() + self.streams.get();
+        let open = self.alive.get().saturating_sub(others) as u64;
         let max = self.snapshot.borrow().bounds.connections_max;
         if open < max {
             return Room::ForOne;
@@ -263,6 +267,18 @@ impl Worker {
     /// It has ended.
     pub fn end_task(&self) {
         self.alive.set(self.alive.get() - 1);
+    }
+
+    /// A stream begins, which the core's end waits for.
+    pub fn begin_stream(&self) {
+        self.streams.set(self.streams.get() + 1);
+        self.begin_task();
+    }
+
+    /// It has ended.
+    pub fn end_stream(&self) {
+        self.streams.set(self.streams.get() - 1);
+        self.end_task();
     }
 
     /// Notes one who accepts, to be woken when a drain begins.

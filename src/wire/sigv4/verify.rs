@@ -112,7 +112,7 @@ impl Unverified {
         let mut fields = [SignedField { name: "", value: b"" }; CLIENT_SIGNED_FIELDS_MAX];
         let mut count = 0;
         for name in names.split(';') {
-            for value in request.fields.all(name) {
+            for value in request.fields.all(carried_as(name)) {
                 *fields.get_mut(count).ok_or(Refused::Incomplete)? = SignedField { name, value };
                 count += 1;
             }
@@ -194,12 +194,13 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
     for name in names.split(';') {
         let is_lower =
             name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
-        if name <= before || !is_lower || fields.get(name).is_none() {
+        if name <= before || !is_lower || fields.get(carried_as(name)).is_none() {
             return Err(Refused::Incomplete);
         }
         before = name;
     }
-    let is_signed = |wanted: &str| names.split(';').any(|name| name.eq_ignore_ascii_case(wanted));
+    let is_signed =
+        |wanted: &str| names.split(';').any(|name| carried_as(name).eq_ignore_ascii_case(wanted));
     let must = |name: &str| {
         let starts = |prefix: &str| {
             name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -211,6 +212,11 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
         return Err(Refused::Unsigned);
     }
     Ok(())
+}
+
+/// The field that a signed name's value is in: over HTTP/2 the JS SDK signs `:authority`, which is the host.
+fn carried_as(name: &str) -> &str {
+    if name == ":authority" { "host" } else { name }
 }
 
 /// The value of a field that is there once.
