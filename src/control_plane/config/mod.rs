@@ -21,6 +21,7 @@ mod document;
 mod endpoint;
 mod environment;
 mod explain;
+mod exposure;
 mod general;
 mod identity;
 mod include;
@@ -72,6 +73,7 @@ pub(super) fn load_by(
     let mut problems = problem::Problems::default();
     let settings = include::read(path, read_file, &mut problems).map(|mut root| {
         let mut environment = environment.clone();
+        exposure::check(&root, &mut problems);
         substitute::substitute(&mut root, &mut environment, &mut problems);
         let prices = price::map(&root, read_file, &mut problems);
         let deployments = deployment::read(&root, prices.as_ref(), &environment, &mut problems);
