@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # What the tests, benches and fuzz targets need from Debian, PyPI and crates.io: only what is missing, and
-# a registry may fail twice. `.ci/install.sh packages | boto3 FOLDER | metrics FOLDER | cargo_fuzz | fetch`
+# a registry may fail twice. `.ci/install.sh packages | clients FOLDER | metrics FOLDER | cargo_fuzz | fetch`
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# nginx, haproxy, wrk, openssl: benches/side_by_side. g++: libFuzzer. python3-venv: boto3.
+# nginx, haproxy, wrk, openssl: benches/side_by_side. g++: libFuzzer. python3-venv, nodejs, npm, curl: clients.
 # postgresql, util-linux (setpriv): the store's tests.
 readonly DEBIAN=(nginx-light haproxy wrk openssl g++ make python3 python3-venv procps git ca-certificates postgresql
-  util-linux)
+  util-linux nodejs npm curl)
 
 persist() {
   local attempt
@@ -24,6 +24,8 @@ packages() {
   for name in "${DEBIAN[@]}"; do
     # Any flavour of nginx will do.
     if [[ $name == nginx-light ]] && command -v nginx >/dev/null; then continue; fi
+    # Node's own packages bring npm along.
+    if [[ $name == npm ]] && command -v npm >/dev/null; then continue; fi
     if ! dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed'; then missing+=("$name"); fi
   done
   if ((!${#missing[@]})); then return 0; fi
@@ -31,10 +33,20 @@ packages() {
   persist apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-# boto3 as of 1.43 sends bearer tokens over http; since 1.44 it does not. Both are clients of ours.
-boto3() {
-  venv "$1/boto3-1.43" boto3 'boto3==1.43.*'
-  venv "$1/boto3-current" boto3 'boto3>=1.44'
+# Who speaks to the proxy in tests/it/clients.rs and tests/it/client_matrix.rs, which name the same versions.
+# boto3 as of 1.43 sends bearer tokens over http; since 1.44 it does not. The AWS SDK for JavaScript speaks
+# HTTP/2 from 3.806 on.
+clients() {
+  venv "$1/boto3-1.43.127" boto3 'boto3==1.43.127'
+  venv "$1/boto3-1.44.8" boto3 'boto3==1.44.8'
+  venv "$1/awscli-1.46.3" awscli 'awscli==1.46.3'
+  venv "$1/anthropic-2.14.0" anthropic 'anthropic[bedrock]==2.14.0'
+  venv "$1/langchain-aws-1.9.1" langchain_aws 'langchain-aws==1.9.1'
+  local version sdk=@aws-sdk/client-bedrock
+  for version in 3.1164.0 3.787.0; do
+    node_modules "$1/aws-sdk-js-$version" "$sdk-runtime@$version" "$sdk-agent-runtime@$version" "$sdk@$version"
+  done
+  node_modules "$1/anthropic-js-1.1.3" '@anthropic-ai/bedrock-sdk@1.1.3'
 }
 
 # Reads what /metrics writes, by Prometheus's own rules.
@@ -47,6 +59,16 @@ venv() {
   python3 -m venv "$folder"
   persist "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$requirement"
   "$folder/bin/python" -m pip --disable-pip-version-check freeze
+}
+
+node_modules() {
+  local folder=$1
+  shift
+  if [[ -d $folder/node_modules ]]; then return 0; fi
+  rm -rf "$folder.part"
+  mkdir -p "$folder.part"
+  persist npm install --prefix "$folder.part" --no-audit --no-fund --ignore-scripts --loglevel=error "$@"
+  mv "$folder.part" "$folder"
 }
 
 cargo_fuzz() {

@@ -104,7 +104,7 @@ impl Core {
         self.requests += 1;
         let now_ms = self.now_ms();
         self.balancer.begin(now_ms);
-        let mut trial = Trial::new(0, None, 5);
+        let mut trial = Trial::new(0, None, 5, true);
         let random = self.random.u64(..);
         if let Next::Try(mut lease) =
             self.balancer.next(1, &self.groups, &mut trial, now_ms, random)
@@ -129,7 +129,7 @@ fn pick(core: &mut Core) {
     core.requests += 1;
     let now_ms = core.now_ms();
     core.balancer.begin(now_ms);
-    let mut trial = Trial::new(0, None, 5);
+    let mut trial = Trial::new(0, None, 5, true);
     let random = core.random.u64(..);
     if let Next::Try(lease) = core.balancer.next(1, &core.groups, &mut trial, now_ms, random) {
         core.balancer.abandoned(&core.groups, black_box(lease), now_ms);

@@ -339,11 +339,13 @@ pub const LEDGER_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const LEDGER_FILES_MAX: u32 = 4096;
 
 /// Between two looks at the ledger. Ours: how old a log line or a metric is at most.
-pub const LEDGER_TICK_MS: u64 = 20;
+pub const LEDGER_TICK_MS: u64 = 50;
 /// Entries read from one ring before the next ring's turn. Ours.
 pub const LEDGER_READ_MAX: usize = 4096;
+/// Batches whose room is kept for others. Ours.
+pub const BATCHES_SPARED_MAX: usize = 16;
 /// Entries given to the store at once; a single read may exceed it. Ours.
-pub const STORE_ENTRIES_MAX: usize = 4096;
+pub const STORE_ENTRIES_MAX: usize = 8192;
 /// One call of the store. Ours. Hit: it counts as away.
 pub const STORE_MS_MAX: u64 = 5_000;
 /// Until a store that is away is tried again: at first, and at last. Ours; it doubles.
@@ -353,7 +355,7 @@ pub const STORE_AGAIN_MS_MAX: u64 = 30_000;
 /// How long entries stay in the ring alone while the store is away. Ours: bounds what is forced to disk.
 pub const SPILL_EVERY_MS: u64 = 1_000;
 /// The part of a ring, as its 1/n, that may wait for a store that is slow. Ours. Hit: all goes to a segment.
-pub const SPILL_RING_PART: u64 = 4;
+pub const SPILL_RING_PART: u64 = 2;
 /// A segment file. Ours. Hit: the next is begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How often a living process looks for rings and segments that another one has left. Ours.
@@ -367,7 +369,7 @@ pub const ASKS_MAX: usize = 64;
 
 const _: () = assert!(LEDGER_ENTRIES.is_power_of_two() && LEDGER_ENTRIES <= LEDGER_BLOCKS_MAX);
 /// Entries of one batch, which is one transaction of the store. Ours. More are split by the caller.
-pub const STORE_BATCH_ENTRIES_MAX: usize = 4096;
+pub const STORE_BATCH_ENTRIES_MAX: usize = 8192;
 /// Rows of one INSERT into SQLite, a power of 8. Ours: by then parsing and hops between threads cost
 /// nothing, and the values stay below [`SQLITE_VALUES_MAX`]. More go by further statements.
 pub const STORE_ROWS_PER_STATEMENT_MAX: usize = 512;
@@ -378,9 +380,9 @@ pub const SQLITE_VALUES_MAX: usize = 32_766;
 pub const STORE_NAMES_KEPT_MAX: usize = 65_536;
 /// How long entries wait for company on their way to the store, unless somebody asks for them: a
 /// transaction costs as much as hundreds of rows. Ours; kill -9 takes nothing of them.
-pub const STORE_EVERY_MS: u64 = 250;
+pub const STORE_EVERY_MS: u64 = 1000;
 /// The part of a ring, as its 1/n, that is company enough. Ours.
-pub const STORE_RING_PART: u64 = 16;
+pub const STORE_RING_PART: u64 = 4;
 /// Connections that answer questions to the store, besides the one that writes. Ours. Hit: questions wait.
 pub const STORE_READERS_MAX: usize = 2;
 /// A connection to PostgreSQL, from TCP to its prompt. Ours. Hit: the store is away.
@@ -389,6 +391,17 @@ pub const STORE_CONNECT_MS_MAX: u64 = 5_000;
 pub const STORE_CALL_MS_MAX: u64 = 30_000;
 /// How long SQLite waits for another process's transaction. Ours. Hit: the store is away.
 pub const STORE_BUSY_MS_MAX: u64 = 5_000;
+/// Requests in one row of SQLite's. Ours: what a row costs is then next to nothing for each; what is known
+/// of one is found by reading so many.
+pub const STORE_CHUNK_ENTRIES_MAX: usize = 256;
+/// Making the tables, or moving what they hold, at start. Ours. Hit: it is tried at the next.
+pub const STORE_MIGRATE_MS_MAX: u64 = 600_000;
+/// How far apart requests may be to be looked for together. Ours: what lies between is read.
+pub const STORE_KNOWN_GAP_MS: u64 = 10_000;
+/// SQLite's rows read at once. Ours: bounds what is held.
+pub const STORE_KNOWN_ROWS_MAX: usize = 64;
+/// SQLite's rows that one transaction deletes. Ours: as [`STORE_PRUNE_ROWS_MAX`].
+pub const STORE_PRUNE_CHUNKS_MAX: u32 = 64;
 /// Rows that one transaction deletes. Ours: writing waits for no longer than that takes.
 pub const STORE_PRUNE_ROWS_MAX: u32 = 2_000;
 /// Such transactions of one call. Ours. Hit: the next call goes on.

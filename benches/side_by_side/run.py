@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a request costs: Outcrop beside nginx and HAProxy, as plain reverse proxies with TLS upstream.
 
-    benches/side_by_side/run.py [--rounds 5] [--seconds 10] [--smoke] [--without-outcrop | --accounts]
+    benches/side_by_side/run.py [--rounds 5] [--seconds 10] [--works NAME …] [--smoke] [--without-outcrop | --accounts]
 
 One nginx with one worker plays the upstream over TLS. The proxies run in turn, A B C A B C …, each with
 one worker, loaded by wrk over 64 keep-alive connections; what counts is the CPU time of the proxy's own
@@ -66,6 +66,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="A B C rounds per kind of work (5)")
     parser.add_argument("--seconds", type=int, default=10, help="load per proxy and round (10)")
+    parser.add_argument("--works", nargs="+", choices=[work.name for work in setups.WORKS],
+                        default=[work.name for work in setups.WORKS], help="some kinds of work only (all)")
     parser.add_argument("--smoke", action="store_true", help="one second each: does everything answer?")
     parser.add_argument("--without-outcrop", action="store_true", help="the others alone; no record")
     parser.add_argument("--accounts", action="store_true", help="what keeping account costs")
@@ -214,7 +216,7 @@ def check_answer(proxy, work):
                 content = answer.read()
                 if answer.status != 200 or content != work.content:
                     raise ValueError(f"{answer.status}, {len(content)} bytes: {content[:300]!r}")
-                if answer.getheader("content-type") != "application/json":
+                if answer.getheader("content-type") != work.content_type:
                     raise ValueError(f"content-type {answer.getheader('content-type')}")
             connection.close()
             return
@@ -259,9 +261,13 @@ def load(proxy, work, lua, seconds):
     return result
 
 
+def wanted(options):
+    return [work for work in setups.WORKS if work.name in options.works]
+
+
 def measure(proxies, lua, options):
     runs = []
-    for work in setups.WORKS:
+    for work in wanted(options):
         for proxy in proxies:
             load(proxy, work, lua, 1)  # connections, sessions and caches are warm before the first round
         for round_number in range(options.rounds):
@@ -293,7 +299,7 @@ def spread(values):
 
 def summarize(runs, started, options):
     works = {}
-    for work in setups.WORKS:
+    for work in wanted(options):
         rows = works[work.name] = {}
         for run in runs:
             if run["work"] == work.name:
@@ -364,7 +370,7 @@ def table(record):
         "|---|---|---|---|---|---|---|---|",
     ]
     for work in setups.WORKS:
-        for proxy, row in record["works"][work.name].items():
+        for proxy, row in record["works"].get(work.name, {}).items():
             cpu = row["cpu_us"]
             lines.append(
                 f"| {work.title} | {proxy} | {cpu['median']:.1f} ({cpu['min']:.1f}–{cpu['max']:.1f}) "
@@ -384,7 +390,7 @@ def accounts_table(record):
         "|---|---|---|---|---|---|---|",
     ]
     for work in setups.WORKS:
-        for proxy, row in record["works"][work.name].items():
+        for proxy, row in record["works"].get(work.name, {}).items():
             cores, cpu = row["cores_us"], row["cpu_us"]
             lines.append(
                 f"| {work.title} | {setups.ACCOUNTS_TITLES[proxy]} "

@@ -5,10 +5,13 @@ certificate verified, TLS sessions reused, no access log, nothing written to dis
 TLS 1.3 with AES-128-GCM alone, which is what AWS's front ends choose, so that all encrypt alike.
 """
 
+import base64
 import dataclasses
 import json
 import socket
+import struct
 import subprocess
+import zlib
 
 KEY = "sk-side-by-side-0123456789abcdef"
 REQUEST_FIELDS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
@@ -29,17 +32,60 @@ class Work:
     title: str
     size: int
 
+    is_stream: bool = False
+
     @property
     def target(self):
-        return f"/bedrock/model/{self.name}/invoke"
+        return f"/bedrock/model/{self.name}/invoke" + ("-with-response-stream" if self.is_stream else "")
+
+    @property
+    def content_type(self):
+        return "application/vnd.amazon.eventstream" if self.is_stream else "application/json"
 
     @property
     def content(self):
+        if self.is_stream:
+            return frames(self.size)
         usage = {"usage": {"input_tokens": 40, "output_tokens": 64}, "stop_reason": "end_turn"}
         return padded(usage, "completion", self.size)
 
 
-WORKS = [Work("small", "600 B", 600), Work("body64k", "64 KiB", 64 * 1024), Work("body1m", "1 MiB", 1024 * 1024)]
+FRAME_BYTES = 218  # of a short delta of Claude's: 300 of them in 64 KiB
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def frame(event, size=None):
+    """One frame as AWS writes it, padded to `size` bytes."""
+    def header(name, value):
+        return bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+    headers = header(":event-type", "chunk") + header(":content-type", "application/json")
+    headers += header(":message-type", "event")
+    payload = {"bytes": base64.b64encode(compact(event)).decode(), "p": ""}
+    bare = len(compact(payload)) + len(headers) + 16
+    payload["p"] = "x" * ((size or bare) - bare)
+    content = compact(payload)
+    prelude = struct.pack(">II", len(content) + len(headers) + 16, len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + content
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def frames(size):
+    """A stream of exactly `size` bytes, which ends as Claude's does: with what it used."""
+    text = {"type": "text_delta", "text": "word"}
+    delta = frame({"type": "content_block_delta", "index": 0, "delta": text}, FRAME_BYTES)
+    metrics = {"inputTokenCount": 40, "outputTokenCount": 64, "invocationLatency": 9, "firstByteLatency": 5}
+    last = {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+    count = (size - len(frame(last))) // len(delta)
+    return delta * count + frame(last, size - count * len(delta))
+
+
+WORKS = [
+    Work("small", "600 B", 600), Work("body64k", "64 KiB", 64 * 1024), Work("body1m", "1 MiB", 1024 * 1024),
+    Work("frames64k", "64 KiB in 300 frames", 64 * 1024, is_stream=True),
+]
 
 
 def make_certificates(folder):
@@ -99,7 +145,8 @@ def upstream(folder, certificates, port):
     # nginx answers a POST to a file with 405; the error page turns that into the file.
     files = "".join(
         f"location ~ {work.name} {{ error_page 405 =200 /{work.name}.json; root {folder}/none; return 405; }}\n"
-        f"location = /{work.name}.json {{ internal; root {folder}; }}\n" for work in WORKS[1:])
+        f"location = /{work.name}.json {{ internal; root {folder}; types {{ }} default_type {work.content_type}; }}\n"
+        for work in WORKS[1:])
     return nginx_command(folder, "upstream", f"""
     open_file_cache max=16;
     types {{ application/json json; }}

@@ -216,6 +216,32 @@ impl Failure {
         }
     }
 
+    /// Whether it is certain that AWS has not begun to do what was asked.
+    #[must_use]
+    pub fn is_before_execution(self) -> bool {
+        match self {
+            Self::Throttled
+            | Self::Unavailable
+            | Self::NotReady
+            | Self::QuotaExceeded
+            | Self::AccessDenied
+            | Self::CredentialRefused
+            | Self::NotFound
+            | Self::Invalid
+            | Self::ConnectFailed
+            | Self::ConnectTimedOut
+            | Self::TlsFailed => true,
+            Self::Internal
+            | Self::ModelTimeout
+            | Self::ModelError
+            | Self::Reset
+            | Self::BadAnswer
+            | Self::TimedOut
+            | Self::StreamTimedOut
+            | Self::Broken => false,
+        }
+    }
+
     /// LiteLLM's class.
     #[must_use]
     pub fn class(self) -> Class {

@@ -13,6 +13,9 @@ pub enum Fault {
     MissingKey,
     /// The client key is none of ours.
     WrongKey,
+    /// It is signed, and the access key id is neither a key nor a client credential's. AWS's name for this is
+    /// another than for a wrong token.
+    WrongAccessKeyId,
     /// It is signed, but with no client credential, and `outcrop.require_verified_signature` is set.
     UnverifiedSignature,
     /// A client credential's signature is not made as AWS says.
@@ -93,6 +96,7 @@ impl Fault {
             Self::BadRequest(_) => 400,
             Self::MissingKey
             | Self::WrongKey
+            | Self::WrongAccessKeyId
             | Self::UnverifiedSignature
             | Self::IncompleteSignature
             | Self::InvalidSignature
@@ -127,13 +131,12 @@ impl Fault {
     pub fn error_type(self) -> &'static str {
         match self {
             Self::MissingKey => "MissingAuthenticationTokenException",
-            Self::WrongKey => "UnrecognizedClientException",
-            Self::UnverifiedSignature => "UnrecognizedClientException",
+            Self::WrongAccessKeyId | Self::UnverifiedSignature => "UnrecognizedClientException",
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::InvalidSignature => "InvalidSignatureException",
             Self::SignatureExpired => "RequestExpired",
             Self::SignatureEarly => "RequestInTheFuture",
-            Self::NoPassthrough | Self::OperationRefused | Self::NotForPages => {
+            Self::WrongKey | Self::NoPassthrough | Self::OperationRefused | Self::NotForPages => {
                 "AccessDeniedException"
             }
             Self::UnknownModel => "ResourceNotFoundException",
@@ -165,13 +168,14 @@ impl Fault {
             Self::MissingKey => {
                 "No key: send Authorization: Bearer KEY, or sign with KEY as the access key id."
             }
-            Self::WrongKey => "The key sent with the request is not valid for this proxy.",
-            Self::UnverifiedSignature
+            Self::WrongKey
+            | Self::WrongAccessKeyId
+            | Self::UnverifiedSignature
             | Self::IncompleteSignature
             | Self::InvalidSignature
             | Self::SignatureExpired
             | Self::SignatureEarly
-            | Self::NotForPages => self.message_of_signature(),
+            | Self::NotForPages => self.message_of_key(),
             Self::UnknownModel => {
                 "No model of this name is configured here; GET /v1/models lists the names."
             }
@@ -231,9 +235,12 @@ impl Fault {
         }
     }
 
-    /// Of a client credential's.
-    fn message_of_signature(self) -> &'static str {
+    /// Of a key or a client credential.
+    fn message_of_key(self) -> &'static str {
         match self {
+            Self::WrongKey | Self::WrongAccessKeyId => {
+                "The key sent with the request is not valid for this proxy."
+            }
             Self::UnverifiedSignature => {
                 "The access key id of the signature is no client credential of this proxy."
             }
@@ -358,6 +365,7 @@ mod tests {
             Fault::BadRequest("x"),
             Fault::MissingKey,
             Fault::WrongKey,
+            Fault::WrongAccessKeyId,
             Fault::UnknownModel,
             Fault::UnknownTarget,
             Fault::MethodNotAllowed { allow: "POST" },

@@ -263,6 +263,12 @@ impl Deployment {
         matches!(self.serves, Serves::Model(_))
     }
 
+    /// Whether it is for what is asked without a model.
+    #[must_use]
+    pub fn is_of_service(&self) -> bool {
+        matches!(self.serves, Serves::Service)
+    }
+
     /// The path of `action`, prepared, or made in `room`. `star`: of a model's name, what a pattern's `*` stands
     /// for. `own`: the path of what is asked without a model in it, as it goes upstream.
     #[must_use]

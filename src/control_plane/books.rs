@@ -31,7 +31,7 @@ use tokio::{
 use super::{
     access_log::{AccessLog, Colour},
     admin::{self, Pending, Spend, Unavailable},
-    bookkeeper::{Asker, Bookkeeper, Condition, Finder, Finished, Health, Sink, SinkError},
+    bookkeeper::{Asker, Before, Bookkeeper, Condition, Finder, Finished, Health, Sink, SinkError},
     config::{Accounting, Settings},
     metrics::{Gauges, LedgerCounts, Metrics},
     names::{Names, SharedNames},
@@ -385,9 +385,9 @@ struct StoreSink {
 }
 
 impl Sink for StoreSink {
-    async fn record(&self, entries: &[Entry]) -> Result<(), SinkError> {
+    async fn record(&self, entries: &[&Entry], before: Before) -> Result<(), SinkError> {
         let names = self.names.load_full();
-        let recorded = self.store.record(entries, &names).await;
+        let recorded = self.store.record(entries, &names, before).await;
         recorded.map_err(|error| SinkError { what: error.to_string() })
     }
 }

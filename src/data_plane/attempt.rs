@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    bedrock::operation::{Action, ModelPlace},
+    bedrock::operation::Action,
     boundary::{credential::Issued, snapshot::Snapshot},
     data_plane::{
         answer::{self, Answer, HeadContext, NoAnswer, Sinks, Tried},
@@ -37,6 +37,8 @@ pub struct Operation<'a> {
     pub group: usize,
     /// What is asked.
     pub action: Action,
+    /// What changes something at AWS is not done twice without its client's knowing.
+    pub is_repeatable: bool,
     /// Hash of the content.
     pub content_sha256: [u8; 32],
     /// When the whole of it, all attempts and the last byte of the answer included, must be over.
@@ -97,17 +99,11 @@ pub async fn attempt(
     scratch: &mut Scratch,
     intake: &Intake,
     operation: &Operation<'_>,
-    (turn, tried): (&Turn<'_>, Tried),
+    (turn, tried, issued): (&Turn<'_>, Tried, &Issued),
 ) -> Attempted {
-    let Some(issued) = turn.deployment().credential.newest() else {
-        return Attempted::Failed(NoAnswer::NoCredential);
-    };
     let endpoint = &turn.deployment().endpoint;
     let patience = Patience::new(turn, intake, operation.action).head;
     let deadline = operation.deadline.min(turn.began() + patience);
-    // What changes something at AWS is not done twice without its client's knowing.
-    let is_repeatable = operation.action.model_place() == ModelPlace::Path
-        || scratch.forwarded.method().is_idempotent();
     let mut pooled = worker.pool.take(endpoint.index, turn.began(), &worker.spares);
     let mut has_set_clock = false;
     loop {
@@ -146,10 +142,12 @@ pub async fn attempt(
             &worker.counters.upstream_connects
         };
         way.add(1);
-        let sent = (turn, tried, deadline, &*issued);
+        let sent = (turn, tried, deadline, issued);
         match ask(client, worker, scratch, (intake, operation), sent, &mut upstream).await {
             Asked::Abandoned => return Attempted::Abandoned,
-            Asked::Failed(NoAnswer::Nothing(_)) if upstream.is_reused && is_repeatable => {
+            Asked::Failed(NoAnswer::Nothing(_))
+                if upstream.is_reused && operation.is_repeatable =>
+            {
                 upstream.retire(&worker.spares);
             }
             Asked::Failed(no_answer) => {

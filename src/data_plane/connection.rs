@@ -16,6 +16,7 @@ use std::{
 
 use crate::{
     bedrock::fault::Fault,
+    buffer::Buffer,
     data_plane::{
         exchange::{After, exchange, refuse_head},
         http2::{self, PREFACE, Stream},
@@ -28,6 +29,7 @@ use crate::{
     },
     net::{
         clock,
+        line::Line,
         runtime::{timeout, timeout_at},
         tcp::Socket,
     },
@@ -48,7 +50,7 @@ pub struct Client<'c> {
 /// The way to it.
 enum Way<'c> {
     /// A connection of its own.
-    Socket(&'c Socket),
+    Line(&'c Line),
     /// A stream among others.
     Stream(&'c Stream),
 }
@@ -76,7 +78,7 @@ impl<'c> Client<'c> {
     #[must_use]
     pub fn version(&self, said: Version) -> Version {
         match self.way {
-            Way::Socket(_) => said,
+            Way::Line(_) => said,
             Way::Stream(_) => Version::Http2,
         }
     }
@@ -87,8 +89,8 @@ impl<'c> Client<'c> {
     /// The client is gone, or took nothing for `stall`.
     pub async fn send(&self, bytes: &mut Vec<u8>, from: usize, stall: Duration) -> io::Result<()> {
         match self.way {
-            Way::Socket(socket) => {
-                let (result, returned) = socket.send(mem::take(bytes), from, stall).await;
+            Way::Line(line) => {
+                let (result, returned) = line.send(mem::take(bytes), from, stall).await;
                 *bytes = returned;
                 result
             }
@@ -101,17 +103,18 @@ impl<'c> Client<'c> {
 ///
 /// `is_let_in` is false for one too many: it is told so.
 pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker: Rc<Worker>) {
-    let inbox = Inbox::default();
-    let mut standing = pin!(inbox.run(&socket));
-    let requests = Cell::new(0);
-    let client = Client { inbox: &inbox, address, way: Way::Socket(&socket), requests: &requests };
-    let mut road = pin!(serve_requests(&client, &socket, &worker, is_let_in));
     let ticket = poll_fn(|context| Poll::Ready(worker.enter(context.waker().clone()))).await;
     let _leave = Leave { worker: &worker, ticket };
+    let Some(line) = secured(socket, &worker).await else { return };
+    let inbox = Inbox::default();
+    let mut standing = pin!(inbox.run(&line));
+    let requests = Cell::new(0);
+    let client = Client { inbox: &inbox, address, way: Way::Line(&line), requests: &requests };
+    let mut road = pin!(serve_requests(&client, &line, &worker, is_let_in));
     poll_fn(|context| {
         if worker.is_over() {
             // To a client of HTTP/1.0, a close in order would say that its answer is whole.
-            socket.reset_on_close();
+            line.reset_on_close();
             return Poll::Ready(());
         }
         loop {
@@ -127,6 +130,39 @@ pub async fn serve(socket: Socket, (address, is_let_in): (IpAddr, bool), worker:
     .await;
 }
 
+/// The connection, once it is secured if it is to be; what is no TLS is told so.
+async fn secured(socket: Socket, worker: &Worker) -> Option<Line> {
+    let Some(tls) = worker.server_tls() else { return Some(Line::Plain(socket)) };
+    let stall = Duration::from_millis(HEAD_MS_MAX);
+    // Boxed: an idle connection is not to carry the room that a handshake takes.
+    let mut securing = Box::pin(Line::secure(socket, &tls, stall));
+    let mut waiting = pin!(timeout(stall, securing.as_mut()));
+    let ended = poll_fn(|context| match waiting.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended.ok()),
+        Poll::Pending if worker.closes_idle() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    match ended.await? {
+        Ok(line) => Some(line),
+        Err((_error, Some(socket))) => {
+            let (sent, _) = socket.send(NO_TLS.to_vec(), 0, stall).await;
+            if sent.is_ok() {
+                socket.finish_sending();
+                let rest = Buffer::with_capacity(FLOW_BUFFER_BYTES);
+                let _ended = timeout(stall, pin!(socket.receive(rest))).await;
+            }
+            None
+        }
+        Err((_error, None)) => None,
+    }
+}
+
+/// To a client that speaks plain HTTP where TLS is spoken, as its kind of server would say it.
+const NO_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-amzn-errortype: \
+    ValidationException\r\ncontent-length: 64\r\nconnection: close\r\n\r\n\
+    {\"message\":\"This port speaks TLS: use https:// in the address.\"}";
+
 struct Leave<'w> {
     worker: &'w Worker,
     ticket: usize,
@@ -138,18 +174,13 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn serve_requests(
-    client: &Client<'_>,
-    socket: &Socket,
-    worker: &Rc<Worker>,
-    is_let_in: bool,
-) {
+async fn serve_requests(client: &Client<'_>, line: &Line, worker: &Rc<Worker>, is_let_in: bool) {
     if !is_let_in {
         let mut scratch = worker.spares.take_scratch();
         let after = refuse_head(client, worker, &mut scratch, Fault::Overloaded).await;
         worker.spares.give_scratch(scratch);
         if after == After::Close {
-            linger(client, socket).await;
+            linger(client, line).await;
         }
         return;
     }
@@ -157,23 +188,25 @@ async fn serve_requests(
     while idle(client, worker).await {
         if mem::take(&mut is_first) && speaks_http2(client).await {
             // Boxed: its state is larger than all the rest, and most connections have none of it.
-            Box::pin(http2::serve(client.inbox, socket, client.address, worker)).await;
-            return linger(client, socket).await;
+            Box::pin(http2::serve(client.inbox, line, client.address, worker)).await;
+            return linger(client, line).await;
         }
         let mut scratch = worker.spares.take_scratch();
         let after = exchange(client, worker, &mut scratch).await;
         worker.spares.give_scratch(scratch);
         match after {
             After::Next => {}
-            After::Close => return linger(client, socket).await,
-            After::Cut => return socket.reset_on_close(),
+            After::Close => return linger(client, line).await,
+            After::Cut => return line.reset_on_close(),
             After::Gone => return,
         }
     }
     // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
-    if !client.inbox.is_empty() {
-        linger(client, socket).await;
+    if client.inbox.is_empty() {
+        line.finish_sending(Duration::from_millis(LINGER_MS_MAX)).await;
+    } else {
+        linger(client, line).await;
     }
 }
 
@@ -222,8 +255,8 @@ async fn wait(client: &Client<'_>, worker: &Worker) -> bool {
 
 /// Closes so that the last answer is not lost (RFC 9112 §9.6): a socket closed with bytes unread resets
 /// the connection, and the reset may overtake the answer.
-async fn linger(client: &Client<'_>, socket: &Socket) {
-    socket.finish_sending();
+async fn linger(client: &Client<'_>, line: &Line) {
+    line.finish_sending(Duration::from_millis(LINGER_MS_MAX)).await;
     let deadline = clock::now() + Duration::from_millis(LINGER_MS_MAX);
     let mut dropped = 0;
     while dropped <= LINGER_BYTES_MAX {

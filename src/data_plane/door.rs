@@ -54,6 +54,7 @@ impl Door<'_> {
         let admission = snapshot.keys.admit(head.fields).map_err(|denial| match denial {
             Denial::Missing => Fault::MissingKey,
             Denial::Wrong => Fault::WrongKey,
+            Denial::WrongId => Fault::WrongAccessKeyId,
             Denial::Unverified => Fault::UnverifiedSignature,
             Denial::Ambiguous => Fault::BadRequest("A field that carries a key is there twice."),
         })?;

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use crate::{
-    bedrock::fault::Fault,
+    bedrock::{fault::Fault, operation::Action},
     boundary::{
         ledger::entry::{KeyRef, Outcome},
         snapshot::Snapshot,
@@ -107,14 +107,15 @@ async fn serve(
             scratch.account.is_page();
             errand::exchange(client, worker, &snapshot, scratch, (&intake, place), *page).await
         }
-        Ok(Purpose::Operation { action, .. }) => {
+        Ok(Purpose::Operation { route, action }) => {
             scratch.account.asked(*action);
             if place.operate(&snapshot.bounds).is_err() {
                 return refuse(client, worker, scratch, &intake, Fault::Overloaded).await;
             }
             match read_content((client, place), worker, &snapshot, &intake, scratch).await {
                 Ok(hash) => {
-                    operate_on(client, worker, scratch, (&snapshot, &intake, place), hash).await
+                    let what = (*route, *action, hash);
+                    operate_on(client, worker, scratch, (&snapshot, &intake, place), what).await
                 }
                 Err(early) => end_early(client, scratch, &intake, early).await,
             }
@@ -152,9 +153,10 @@ async fn serve_signed(
         scratch.account.is_of(snapshot.client_keys[signer]);
     }
     match checked.map_err(fault_of).and(intake.purpose.as_ref().map_err(|fault| *fault)) {
-        Ok(Purpose::Operation { action, .. }) => {
+        Ok(Purpose::Operation { route, action }) => {
             scratch.account.asked(*action);
-            operate_on(client, worker, scratch, (snapshot, intake, place), hash).await
+            let what = (*route, *action, hash);
+            operate_on(client, worker, scratch, (snapshot, intake, place), what).await
         }
         Ok(Purpose::Page(_) | Purpose::Admin(_)) => {
             let keeps_alive = may_continue(worker, intake);
@@ -173,14 +175,11 @@ async fn operate_on(
     worker: &Worker,
     scratch: &mut Scratch,
     (snapshot, intake, place): (&Snapshot, &Intake, &Place<'_>),
-    hash: [u8; 32],
+    (route, action, content_sha256): (Route, Action, [u8; 32]),
 ) -> After {
     scratch.account.received(scratch.content.len());
-    let Ok(Purpose::Operation { route, action }) = &intake.purpose else {
-        return After::Gone; // who calls has looked
-    };
     let group = match route {
-        Route::Group(group) => Ok(*group),
+        Route::Group(group) => Ok(group),
         Route::Content(member) => group_in_content(snapshot, member, &scratch.content),
     };
     let group = match group {
@@ -193,8 +192,9 @@ async fn operate_on(
     let operation = Operation {
         snapshot,
         group,
-        action: *action,
-        content_sha256: hash,
+        action,
+        is_repeatable: action.is_repeatable(scratch.forwarded.method()),
+        content_sha256,
         deadline: clock::now() + snapshot.request_timeout,
         place,
     };

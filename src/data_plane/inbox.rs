@@ -21,7 +21,7 @@ use std::{
 use crate::{
     buffer::Buffer,
     limits::{HEAD_BYTES_MAX, IDLE_BUFFER_BYTES},
-    net::tcp::Socket,
+    net::line::Line,
 };
 
 /// The client sends no more: it closed, half-closed, or its connection failed.
@@ -54,14 +54,14 @@ enum Order {
 
 impl Inbox {
     /// Receives whenever bytes are ordered. Never ends; dropping it kills the connection.
-    pub async fn run(&self, socket: &Socket) {
+    pub async fn run(&self, line: &Line) {
         loop {
             let buffer = poll_fn(|_| match self.order.take() {
                 Order::Nothing => Poll::Pending, // the task's other half places an order and polls again
                 order => Poll::Ready(self.lend(order)),
             });
             let buffer = buffer.await;
-            let (result, buffer) = socket.receive(buffer).await;
+            let (result, buffer) = line.receive(buffer).await;
             self.take_back(buffer);
             if !matches!(result, Ok(count) if count > 0) {
                 self.has_ended.set(true);

@@ -9,7 +9,7 @@ use crate::{
     bedrock::{failure::Failure, fault::ErrorName},
     boundary::ledger::entry::FailedAttempt,
     data_plane::{
-        answer::Tried,
+        answer::{NoAnswer, Tried},
         attempt::{self, Attempted, Operation},
         connection::Client,
         intake::Intake,
@@ -33,17 +33,21 @@ pub async fn attempt(
     (turn, tried): (&Turn<'_>, Tried),
 ) -> Attempted {
     let cell = &turn.deployment().credential;
-    let before = cell.newest();
-    let attempted =
-        attempt::attempt(client, worker, scratch, intake, operation, (turn, tried)).await;
-    let Some(before) = before else { return attempted };
+    let Some(before) = cell.newest() else {
+        return Attempted::Failed(NoAnswer::NoCredential);
+    };
+    let with = (turn, tried, &*before);
+    let attempted = attempt::attempt(client, worker, scratch, intake, operation, with).await;
     let is_expired = matches!(&attempted, Attempted::Answered { answer, gone_until: None, .. }
         if answer.error == ErrorName::of(EXPIRED));
     if !is_expired || !cell.want_other_than(before.version) {
         return attempted;
     }
     let until = (clock::now() + Duration::from_millis(RENEWAL_MS_MAX)).min(operation.deadline);
-    while cell.newest().is_none_or(|now| now.version == before.version) {
+    let renewed = loop {
+        if let Some(newest) = cell.newest().filter(|newest| newest.version != before.version) {
+            break newest;
+        }
         if clock::now() >= until || worker.is_draining() {
             return attempted;
         }
@@ -51,12 +55,13 @@ pub async fn attempt(
         if client.inbox.unless_gone(look).await.is_err() {
             return Attempted::Abandoned;
         }
-    }
+    };
     if let Attempted::Answered { upstream, .. } = attempted {
         upstream.retire(&worker.spares);
     }
     let deployment = turn.deployment().reference;
     let failure = Failure::CredentialRefused;
     scratch.account.attempt_failed(FailedAttempt { deployment, failure, ms: turn.millis() });
-    attempt::attempt(client, worker, scratch, intake, operation, (turn, tried)).await
+    let with = (turn, tried, &*renewed);
+    attempt::attempt(client, worker, scratch, intake, operation, with).await
 }

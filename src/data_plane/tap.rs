@@ -62,6 +62,7 @@ enum Reader {
     Stream {
         cutter: Cutter,
         usage: StreamUsage,
+        usual: Usual,
     },
     Lines(SseUsage),
     Body {
@@ -126,7 +127,7 @@ impl Tap {
             if opening.action.model_place() == ModelPlace::Nowhere {
                 usage.is_of_service();
             }
-            Reader::Stream { cutter: Cutter::new(), usage }
+            Reader::Stream { cutter: Cutter::new(), usage, usual: Usual::default() }
         } else if is(SSE) && !opening.is_encoded {
             Reader::Lines(SseUsage::new(opening.fields.counts()))
         } else if is(JSON) && opening.is_success && !opening.is_encoded {
@@ -142,8 +143,8 @@ impl Tap {
 
     #[cfg(test)]
     pub(super) fn of_stream() -> Self {
-        let reader =
-            Reader::Stream { cutter: Cutter::new(), usage: StreamUsage::new(Family::Claude) };
+        let usage = StreamUsage::new(Family::Claude);
+        let reader = Reader::Stream { cutter: Cutter::new(), usage, usual: Usual::default() };
         Self { reader, ..Self::default() }
     }
 
@@ -165,7 +166,7 @@ impl Tap {
                 *left -= seen;
                 Ok(())
             }
-            Reader::Stream { cutter, usage } => {
+            Reader::Stream { cutter, usage, usual } => {
                 let mut seen = 0;
                 while seen < content.len() {
                     let piece = &content[seen..];
@@ -178,7 +179,7 @@ impl Tap {
                     let cut_frame = &mut self.cut_frame;
                     match step.found {
                         Found::Frame(frame) => {
-                            on_frame(&frame, usage, &mut self.exception);
+                            on_frame(&frame, usage, usual, &mut self.exception);
                             let exception = self.exception;
                             self.first_frame.get_or_insert(FirstFrame { exception });
                         }
@@ -194,7 +195,9 @@ impl Tap {
                             cut_frame.extend_from_slice(piece);
                             // `None`: too large to be kept.
                             match parse_frame(cut_frame) {
-                                Ok(Some(frame)) => on_frame(&frame, usage, &mut self.exception),
+                                Ok(Some(frame)) => {
+                                    on_frame(&frame, usage, usual, &mut self.exception);
+                                }
                                 _ => self.has_passed_over = true,
                             }
                             let exception = self.exception;
@@ -279,9 +282,63 @@ fn is_type(value: Option<&[u8]>, wanted: &str) -> bool {
     ends && start.eq_ignore_ascii_case(wanted.as_bytes())
 }
 
-fn on_frame(frame: &Frame<'_>, usage: &mut StreamUsage, exception: &mut Option<ErrorName>) {
+/// The headers that the last event came with: the next one's are mostly the same, byte for byte.
+struct Usual {
+    headers: [u8; USUAL_BYTES_MAX],
+    length: usize,
+    /// Its type; empty if it tells nothing of usage.
+    event_type: [u8; EVENT_TYPE_BYTES_MAX],
+    type_length: usize,
+}
+
+/// Longer headers are read anew in each frame; AWS's have less.
+const USUAL_BYTES_MAX: usize = 128;
+/// Of the types that are read.
+const EVENT_TYPE_BYTES_MAX: usize = 8;
+
+impl Default for Usual {
+    fn default() -> Self {
+        Self {
+            headers: [0; USUAL_BYTES_MAX],
+            length: 0,
+            event_type: [0; EVENT_TYPE_BYTES_MAX],
+            type_length: 0,
+        }
+    }
+}
+
+impl Usual {
+    /// The type of an event with these headers, if they are the usual ones.
+    fn event_type(&self, headers: &[u8]) -> Option<&[u8]> {
+        let is_usual = self.length > 0 && self.headers[..self.length] == *headers;
+        is_usual.then_some(&self.event_type[..self.type_length])
+    }
+
+    fn learn(&mut self, headers: &[u8], event_type: &[u8]) {
+        let event_type = if StreamUsage::reads(event_type) { event_type } else { b"" };
+        if headers.len() <= USUAL_BYTES_MAX && event_type.len() <= EVENT_TYPE_BYTES_MAX {
+            self.headers[..headers.len()].copy_from_slice(headers);
+            self.event_type[..event_type.len()].copy_from_slice(event_type);
+            (self.length, self.type_length) = (headers.len(), event_type.len());
+        }
+    }
+}
+
+fn on_frame(
+    frame: &Frame<'_>,
+    usage: &mut StreamUsage,
+    usual: &mut Usual,
+    exception: &mut Option<ErrorName>,
+) {
+    if let Some(event_type) = usual.event_type(frame.raw_headers()) {
+        if !event_type.is_empty() {
+            usage.on_event(event_type, frame.payload());
+        }
+        return;
+    }
     match frame.kind() {
         Ok(MessageKind::Event { event_type: Some(event_type) }) => {
+            usual.learn(frame.raw_headers(), event_type.as_bytes());
             usage.on_event(event_type.as_bytes(), frame.payload());
         }
         Ok(
@@ -330,6 +387,29 @@ mod tests {
         assert!(!is_followed("application/json"));
         assert!(!is_followed(""));
         assert!(matches!(opened(None).reader, Reader::Nothing));
+    }
+
+    /// Frames with the headers of the one before, and with others in between, are read as if each were the first.
+    #[test]
+    fn usual_headers_change_nothing() {
+        let recorded = [
+            &include_bytes!("../../tests/vectors/eventstream/whole/chunk.bin")[..],
+            include_bytes!("../../tests/vectors/eventstream/whole/throttling_exception.bin"),
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..200 {
+            let order: Vec<&[u8]> = (0..6).map(|_| recorded[random.usize(0..2)]).collect();
+            let mut tap = Tap::of_stream();
+            tap.look(&order.concat()).unwrap();
+            let (reading, mut usage, mut exception) =
+                (tap.reading(), StreamUsage::new(Family::Claude), None);
+            for bytes in &order {
+                let frame = parse_frame(bytes).unwrap().unwrap();
+                on_frame(&frame, &mut usage, &mut Usual::default(), &mut exception);
+            }
+            assert_eq!(reading.usage, usage.settle());
+            assert_eq!(reading.exception.is_some(), exception.is_some());
+        }
     }
 
     #[test]

@@ -68,7 +68,12 @@ pub async fn operate(
     operation: &Operation<'_>,
 ) -> After {
     let snapshot = operation.snapshot;
-    let mut trial = Trial::new(operation.group, intake.wishes.retries, snapshot.fallbacks_max);
+    let mut trial = Trial::new(
+        operation.group,
+        intake.wishes.retries,
+        snapshot.fallbacks_max,
+        operation.is_repeatable,
+    );
     worker.balancer.borrow_mut().begin(clock::now_ms());
     let mut held = Held::Nothing;
     let mut failed: Option<FailedAttempt> = None;

@@ -39,6 +39,7 @@ use crate::{
         runtime::{self, Driver, sleep},
         tcp::{Bound, Listener},
         tls::{Certificates, ClientTls},
+        tls_server::ServerTls,
     },
     policy::{balance::Balancer, budget::RetryBudget},
 };
@@ -182,6 +183,12 @@ impl Worker {
     #[must_use]
     pub fn tls(&self) -> ClientTls {
         self.tls.borrow().0.clone()
+    }
+
+    /// What connections from clients are secured with; `None`: nothing.
+    #[must_use]
+    pub fn server_tls(&self) -> Option<ServerTls> {
+        self.tls.borrow().1.server.clone()
     }
 
     /// A uniform random number. Not for secrets.

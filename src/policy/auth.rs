@@ -68,6 +68,8 @@ pub enum Denial {
     Missing,
     /// It carries another key.
     Wrong,
+    /// It is signed, and its access key id is neither a key nor a client credential's.
+    WrongId,
     /// It carries one field twice: which of the two counted would be a guess.
     Ambiguous,
     /// It is signed, but with no client credential, and a signature must be.
@@ -98,24 +100,23 @@ impl Keys {
     /// # Errors
     /// The [`Denial`].
     pub fn admit(&self, fields: Fields<'_, '_>) -> Result<Admission, Denial> {
-        let key = match presented(fields) {
-            Ok(Some((key, true))) => {
-                let known = |it: &ClientCredential| it.access_key_id.as_bytes() == key;
-                if let Some(at) = self.clients.iter().position(known) {
-                    return Ok(Admission::Signed(at));
-                }
-                if self.needs_verified {
-                    return Err(Denial::Unverified);
-                }
-                Ok(Some(key))
+        let presented = presented(fields);
+        if let Ok(Some((id, true))) = presented {
+            let known = |it: &ClientCredential| it.access_key_id.as_bytes() == id;
+            if let Some(at) = self.clients.iter().position(known) {
+                return Ok(Admission::Signed(at));
             }
-            Ok(Some((key, false))) => Ok(Some(key)),
-            Ok(None) => Ok(None),
-            Err(denial) => Err(denial),
-        };
+            if self.needs_verified {
+                return Err(Denial::Unverified);
+            }
+        }
         let Some(master) = &self.master else { return Ok(Admission::Key) };
-        let key = key?.ok_or(Denial::Missing)?;
-        if bool::from(sha256(key).ct_eq(master)) { Ok(Admission::Key) } else { Err(Denial::Wrong) }
+        let (key, is_signed) = presented?.ok_or(Denial::Missing)?;
+        match bool::from(sha256(key).ct_eq(master)) {
+            true => Ok(Admission::Key),
+            false if is_signed => Err(Denial::WrongId),
+            false => Err(Denial::Wrong),
+        }
     }
 }
 
@@ -135,7 +136,8 @@ fn presented<'b>(fields: Fields<'_, 'b>) -> Result<Option<(&'b [u8], bool)>, Den
                 Some(without_scheme(value))
             };
             let is_signed = name == "authorization" && value.starts_with(b"AWS4-HMAC-SHA256");
-            return key.map(|key| Some((key, is_signed))).ok_or(Denial::Wrong);
+            let wrong = if is_signed { Denial::WrongId } else { Denial::Wrong };
+            return key.map(|key| Some((key, is_signed))).ok_or(wrong);
         }
     }
     Ok(None)
@@ -246,7 +248,7 @@ mod tests {
         );
         check(
             &format!("Authorization: AWS4-HMAC-SHA256 Credential=sk-wrong/1/{scope}\r\n"),
-            Err(Denial::Wrong),
+            Err(Denial::WrongId),
         );
     }
 

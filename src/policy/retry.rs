@@ -15,6 +15,8 @@ pub struct Trial {
     /// `x-litellm-num-retries`.
     asked_retries: Option<u8>,
     fallbacks_max: u8,
+    /// Being done twice does no harm.
+    is_repeatable: bool,
     attempts: u8,
     retries: u8,
     fallbacks: u8,
@@ -39,14 +41,21 @@ pub(super) struct Last {
 }
 
 impl Trial {
-    /// Nothing tried yet of a request for `group`.
+    /// Nothing tried yet of a request for `group`. One that is not `is_repeatable` is tried again only if
+    /// AWS has certainly not begun to do it.
     #[must_use]
-    pub fn new(group: usize, asked_retries: Option<u8>, fallbacks_max: u8) -> Self {
+    pub fn new(
+        group: usize,
+        asked_retries: Option<u8>,
+        fallbacks_max: u8,
+        is_repeatable: bool,
+    ) -> Self {
         Self {
             group,
             asked: group,
             asked_retries,
             fallbacks_max,
+            is_repeatable,
             attempts: 0,
             retries: 0,
             fallbacks: 0,
@@ -103,7 +112,9 @@ impl Trial {
     }
 
     pub(super) fn may_try(&self) -> bool {
-        usize::from(self.attempts) < ATTEMPTS_MAX
+        let may_repeat =
+            self.is_repeatable || self.last_failure().is_none_or(Failure::is_before_execution);
+        usize::from(self.attempts) < ATTEMPTS_MAX && may_repeat
     }
 
     pub(super) fn may_fall_back(&self) -> bool {
@@ -142,5 +153,25 @@ impl Trial {
         // Between half of it and all of it, so that those who failed together do not come back together.
         let jittered = half + ((u128::from(random) * u128::from(half + 1)) >> 64) as u64;
         Some(jittered.max(least_ms).max(asked_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_done_is_not_tried_again_unless_that_does_no_harm() {
+        for failure in Failure::ALL {
+            let may = |is_repeatable| {
+                let mut trial = Trial::new(0, Some(9), 9, is_repeatable);
+                assert!(trial.may_try());
+                trial.begin(0);
+                trial.last = Some(Last { failure, retry_after_ms: None });
+                trial.may_try()
+            };
+            assert!(may(true), "{failure:?}");
+            assert_eq!(may(false), failure.is_before_execution(), "{failure:?}");
+        }
     }
 }

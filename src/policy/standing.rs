@@ -90,6 +90,14 @@ pub struct StandingView {
     pub in_flight: u64,
 }
 
+impl StandingView {
+    /// It may be asked, and its last attempt did well, or nobody has asked yet.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.state == State::Well && self.fails_in_row == 0
+    }
+}
+
 /// When failures make a cool-down, and how long it lasts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CoolDown {

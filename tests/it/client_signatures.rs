@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
 use outcrop::{
@@ -25,33 +25,45 @@ const TARGET: &str = "/bedrock/model/claude/converse";
 under_both_drivers!(
     who_signs_well_is_let_in_and_named,
     who_signs_wrong_learns_only_that,
+    one_byte_changed_anywhere_is_refused,
     an_access_key_id_alone_is_no_key_if_that_is_said,
 );
 
 /// A request that AWS's crate signed for this host.
-fn signed(
+fn signed(line: (&str, &str), credential: (&str, &str), content: &[u8], at: SystemTime) -> Vec<u8> {
+    signed_with(line, credential, &[], content, at)
+}
+
+/// The same with further fields, signed, and with the content's hash in one of them if there are any.
+fn signed_with(
     (method, target): (&str, &str),
     (id, secret): (&str, &str),
+    further: &[(&str, &str)],
     content: &[u8],
     at: SystemTime,
 ) -> Vec<u8> {
+    let mut settings = SigningSettings::default();
+    if !further.is_empty() {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
     let identity = Credentials::new(id, secret, None, None, "test").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region("eu-central-1")
         .name("bedrock")
         .time(at)
-        .settings(SigningSettings::default())
+        .settings(settings)
         .build()
         .expect("all is set")
         .into();
     let fields = [("host", "proxy.test"), ("content-type", "application/json")];
+    let fields = fields.iter().chain(further).copied();
     let url = format!("http://proxy.test{target}");
     let body = SignableBody::Bytes(content);
-    let signable = SignableRequest::new(method, url, fields.into_iter(), body).expect("a request");
+    let signable = SignableRequest::new(method, url, fields, body).expect("a request");
     let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
     let mut made = String::from("Content-Type: application/json\r\n");
-    for (name, value) in instructions.headers() {
+    for (name, value) in further.iter().copied().chain(instructions.headers()) {
         made.push_str(&format!("{name}: {value}\r\n"));
     }
     request(&format!("{method} {target} HTTP/1.1"), &made, content)
@@ -149,6 +161,58 @@ fn who_signs_wrong_learns_only_that(driver: DriverChoice) {
     let none = signed(("POST", "/bedrock/model/none/converse"), (ID, SECRET), b"{}", now);
     ask(&pair.proxy, &none).check_fault(404, "ResourceNotFoundException");
     assert_eq!(ask(&pair.proxy, &good).head.status, 200);
+}
+
+/// In the method, the path, the query, any field that is signed, its name, the content, or any part of the
+/// signature: that request goes no further, and the client is told of its signature, or that it has none.
+fn one_byte_changed_anywhere_is_refused(driver: DriverChoice) {
+    let pair = pair(driver, CLIENTS);
+    let line = ("POST", "/bedrock/model/claude/invoke?a=1&b=%2Fx");
+    let further = [("x-amzn-bedrock-trace", "ENABLED"), ("x-amz-source-arn", "arn:aws:x")];
+    let good = signed_with(line, (ID, SECRET), &further, br#"{"a":1}"#, now());
+    assert_eq!(ask(&pair.proxy, &good).head.status, 200);
+    let text = str::from_utf8(&good).expect("ASCII");
+    // Not signed: the version, and what frames the message. Host's name is how HTTP knows it.
+    let spans = [" HTTP/1.1\r\nHost:", "Content-Length: 7"].map(|part| {
+        let at = text.find(part).expect("a part of the head");
+        at..at + part.len()
+    });
+    let mut client = pair.proxy.connect();
+    let mut changed = 0;
+    for (at, byte) in good.iter().enumerate() {
+        let is_signed = byte.is_ascii_alphanumeric() || b"/?=&;{\"".contains(byte);
+        if !is_signed || spans.iter().any(|span| span.contains(&at)) {
+            continue;
+        }
+        let mut bytes = good.clone();
+        bytes[at] = another(*byte);
+        let answer = client.ask(&bytes);
+        let what = bytes.escape_ascii();
+        assert_eq!(answer.head.status, 403, "{what}: {answer:?}");
+        let error = answer.head.field("x-amzn-errortype").expect("an error's name");
+        let names = [
+            "InvalidSignatureException",
+            "IncompleteSignatureException",
+            "UnrecognizedClientException",
+            "MissingAuthenticationTokenException",
+            "AccessDeniedException",
+            "RequestExpired",
+            "RequestInTheFuture",
+        ];
+        assert!(names.contains(&error), "{what}: {error}");
+        changed += 1;
+    }
+    assert!(changed > 450, "{changed} bytes");
+    assert_eq!(pair.stand_in.record().requests(), 1, "none of them reached AWS");
+}
+
+/// Of the same kind, so that the message still is one: a digit for a digit, a letter for a letter.
+fn another(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'8' | b'a'..=b'y' | b'A'..=b'E' | b'G'..=b'Y' => byte + 1,
+        b'9' | b'F' | b'Z' | b'z' => byte - 1,
+        _ => b'x',
+    }
 }
 
 fn an_access_key_id_alone_is_no_key_if_that_is_said(driver: DriverChoice) {

@@ -29,24 +29,24 @@ pub struct Package {
 }
 
 /// One boto3 release line, and how it presents a key.
-struct Boto3 {
-    package: Package,
+pub struct Boto3 {
+    pub package: Package,
     auth: &'static str,
 }
 
-const OLD: Boto3 = Boto3 {
+pub const OLD: Boto3 = Boto3 {
     package: Package {
-        folder: "boto3-1.43",
-        requirement: "boto3==1.43.*",
+        folder: "boto3-1.43.127",
+        requirement: "boto3==1.43.127",
         module: "boto3",
         variable: "OUTCROP_PYTHON_BOTO3_OLD",
     },
     auth: "bearer",
 };
-const CURRENT: Boto3 = Boto3 {
+pub const CURRENT: Boto3 = Boto3 {
     package: Package {
-        folder: "boto3-current",
-        requirement: "boto3>=1.44",
+        folder: "boto3-1.44.8",
+        requirement: "boto3==1.44.8",
         module: "boto3",
         variable: "OUTCROP_PYTHON_BOTO3",
     },
@@ -350,7 +350,7 @@ fn make_venv(package: &Package, venv: &Path) -> Result<(), String> {
     made
 }
 
-fn succeed(command: &mut Command) -> Result<(), String> {
+pub fn succeed(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -12,7 +12,9 @@ use outcrop::{
 
 use self::giver::{Giver, KEY_ID, SECRET, iso};
 use crate::http::{Answer, Client, request};
-use crate::proxy::{BEARER, ByHand, Deployment, INVOKE, KEY, Proxy, under_both_drivers};
+use crate::proxy::{
+    BEARER, ByHand, Deployment, INVOKE, KEY, Proxy, config_file, under_both_drivers,
+};
 use crate::running::{Running, scratch, within};
 
 under_both_drivers!(
@@ -59,6 +61,13 @@ fn serves(name: &str, params: &str, environment: &[(&str, &str)], token: Option<
     }
     let _ = std::fs::remove_dir_all(data);
     said
+}
+
+/// What the environment would say, said by the configuration.
+fn serves_configured(name: &str, variables: &[(&str, &str)], token: Option<&str>) -> String {
+    let lines = variables.iter().map(|(name, value)| format!("  {name}: \"{value}\"\n"));
+    let section = format!("environment_variables:\n{}", lines.collect::<String>());
+    serves(name, &section, &[], token)
 }
 
 fn file(name: &str, text: &str) -> PathBuf {
@@ -203,6 +212,67 @@ fn the_environments_keys_and_bearer_token_serve_who_names_nothing() {
     serves("environment", "", &keys, None);
     let temporary = [keys[0], keys[1], ("AWS_SESSION_TOKEN", "TOKEN-9")];
     serves("environment-token", "", &temporary, Some("TOKEN-9"));
+}
+
+#[test]
+fn what_the_configuration_sets_reaches_the_chain() {
+    let giver = Giver::start();
+    let keys = format!("[keys]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n");
+    let shared = file("configured", &keys);
+    let shared = ("AWS_SHARED_CREDENTIALS_FILE", shared.to_str().expect("UTF-8"));
+    serves_configured("configured-profile", &[shared, ("AWS_PROFILE", "keys")], None);
+    let by_default = file("configured-default", &keys.replace("[keys]", "[default]"));
+    let by_default = ("AWS_SHARED_CREDENTIALS_FILE", by_default.to_str().expect("UTF-8"));
+    serves_configured("configured-default-profile", &[by_default], None);
+
+    let token = file("configured-identity", "web-identity-2\n");
+    let url = format!("http://{}", giver.address);
+    let identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().expect("UTF-8")),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/configured"),
+        ("AWS_ROLE_SESSION_NAME", "by-file"),
+        ("AWS_ENDPOINT_URL_STS", &url),
+    ];
+    serves_configured("configured-identity", &identity, Some("TOKEN-1"));
+    let asked = giver.last("POST /");
+    for part in ["web-identity-2", "role%2Fconfigured", "RoleSessionName=by-file"] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+}
+
+#[test]
+fn a_reload_asks_whom_the_new_configuration_names_and_nobody_twice() {
+    let giver = Giver::start();
+    let upstreams = [stand_in(Some("TOKEN-1")), stand_in(Some("TOKEN-2"))];
+    let with = |upstream: &StandIn, role: &str| {
+        let one = with_role(Deployment::plain(upstream.address()), &giver);
+        one.param("aws_role_name", &format!("arn:aws:iam::1:role/{role}"))
+    };
+    let config = config_file(DriverChoice::Epoll, &[with(&upstreams[0], "one")], "");
+    let arguments = ["--config", config.to_str().expect("UTF-8"), "--num_workers", "1"];
+    let metadata = [("AWS_EC2_METADATA_DISABLED", "true")];
+    let proxy = Running::start("reload-role", &arguments, &metadata, crate::running::answers_ready);
+    let mut client = Client::connect(([127, 0, 0, 1], proxy.port).into());
+    let mut reloads = 0;
+    let mut reload = |deployment: Deployment| {
+        crate::reload::put(&config, DriverChoice::Epoll, &[deployment], "");
+        proxy.hang_up();
+        reloads += 1;
+        let taken = || proxy.said().matches("configuration reloaded").count();
+        assert!(within(|| taken() == reloads), "{}", proxy.said());
+    };
+    assert_eq!(invoke(&mut client).head.status, 200);
+    assert!(giver.last("POST /").contains("role%2Fone"));
+    reload(with(&upstreams[0], "one").param("weight", "2"));
+    assert_eq!(invoke(&mut client).head.status, 200);
+    assert_eq!(giver.given(), 1, "the same source: what it gave is in force");
+
+    reload(with(&upstreams[1], "two"));
+    assert!(within(|| invoke(&mut client).head.status == 200), "{}", proxy.said());
+    assert!(giver.last("POST /").contains("role%2Ftwo"));
+    assert_eq!(giver.given(), 2);
+    assert!(upstreams[1].record().seen().iter().all(|seen| seen.verdict == Verdict::Signed));
+    assert_eq!(upstreams[0].record().requests(), 2, "the old one serves nobody any more");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_wrong_or_missing_key_reaches_nobody(driver: DriverChoice) {
     let pair = Pair::start(driver);
     let mut client = pair.proxy.connect();
     let missing = "MissingAuthenticationTokenException";
-    let wrong = "UnrecognizedClientException";
+    let (wrong, wrong_id) = ("AccessDeniedException", "UnrecognizedClientException");
     let basic = format!("Authorization: Digest {KEY}\r\n");
     let (longer, shorter) = (format!("api-key: {KEY}0\r\n"), format!("api-key: {}\r\n", &KEY[1..]));
     let cases = [
@@ -84,7 +84,7 @@ fn a_wrong_or_missing_key_reaches_nobody(driver: DriverChoice) {
         ("Authorization: Bearer\r\n", wrong),
         ("Authorization: Bearer sk-1234\r\n", wrong),
         ("Authorization: Bearer sk-of-us, sk-1234\r\n", wrong),
-        ("Authorization: AWS4-HMAC-SHA256 Credential=\r\n", wrong),
+        ("Authorization: AWS4-HMAC-SHA256 Credential=\r\n", wrong_id),
         (&basic, wrong),
         (&longer, wrong),
         (&shorter, wrong),

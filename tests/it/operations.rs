@@ -23,6 +23,7 @@ under_both_drivers!(
     a_model_in_the_content_is_found_by_its_id,
     what_is_billed_is_told_and_what_is_free_costs_nothing,
     operations_without_a_model_are_not_tried_twice,
+    what_may_have_been_done_is_not_done_twice,
 );
 
 /// A proxy, and one stand-in for each service, with credentials of their own.
@@ -320,6 +321,8 @@ fn what_is_billed_is_told_and_what_is_free_costs_nothing(driver: DriverChoice) {
     };
     let unknown = |row: &Value| row["spend"].is_null();
     assert!(unknown(row(0, "apply-guardrail")) && unknown(row(1, "rerank")), "{rows:#?}");
+    assert_eq!(row(0, "apply-guardrail")["guardrail_units"], 3, "one of topics, two of content");
+    assert_eq!(row(0, "apply-guardrail")["unknown_cost"], "no_rate", "{rows:#?}");
     let agent = row(2, "invoke-agent");
     assert_eq!(
         (&agent["prompt_tokens"], &agent["completion_tokens"]),
@@ -353,4 +356,26 @@ fn operations_without_a_model_are_not_tried_twice(driver: DriverChoice) {
         200,
         "nor is it left alone afterwards"
     );
+}
+
+/// A job that AWS may have begun is not begun again, here or elsewhere; one that it has refused is.
+fn what_may_have_been_done_is_not_done_twice(driver: DriverChoice) {
+    let job = json!({ "modelId": crate::proxy::MODEL }).to_string();
+    let chat = json!({ "model": crate::proxy::MODEL }).to_string();
+    let attempts = |line: &str, content: &str, fault: &str| {
+        // A world each: what failed is left alone for a while.
+        let world = World::new(driver, &["claude", "claude"], "    allowed_operations: \"*\"\n");
+        world.models.set_fault(fault).expect("a directive");
+        let status = world.ask(line, content).head.status;
+        (status, world.models.record().requests())
+    };
+    for (fault, status) in
+        [("status=500", 500), ("close=before_head", 502), ("reset=before_head", 502)]
+    {
+        assert_eq!(attempts("POST /async-invoke", &job, fault), (status, 1), "{fault}");
+        let (_, sent) = attempts("POST /openai/v1/chat/completions", &chat, fault);
+        assert!(sent > 1, "{fault}: a computation is asked for again");
+    }
+    let (status, sent) = attempts("POST /async-invoke", &job, "throttle");
+    assert!(status == 429 && sent > 1, "{status} after {sent} attempts");
 }

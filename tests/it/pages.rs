@@ -59,7 +59,7 @@ fn models_are_listed_for_those_with_a_key(driver: DriverChoice) {
     for path in ["/v1/models", "/models"] {
         client.ask(get(path, "")).check_fault(403, "MissingAuthenticationTokenException");
         let wrong = client.ask(get(path, "api-key: sk-1234\r\n"));
-        wrong.check_fault(403, "UnrecognizedClientException");
+        wrong.check_fault(403, "AccessDeniedException");
         let answer = client.ask(get(path, BEARER));
         assert_eq!((answer.head.status, answer.end), (200, End::Clean));
         answer.check_own();

@@ -90,7 +90,8 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }
 
-fn put(config: &Path, driver: DriverChoice, deployments: &[Deployment], general: &str) {
+/// Another configuration in the place of one that [`config_file`] made, with the same data.
+pub fn put(config: &Path, driver: DriverChoice, deployments: &[Deployment], general: &str) {
     let new = config_file(driver, deployments, general);
     let data_dir = |of: &Path| text(&of.with_extension("data")).to_owned();
     let words = std::fs::read_to_string(&new).expect("the file just written");

@@ -288,6 +288,28 @@ impl Action {
         self.row().bills == Bills::Free
     }
 
+    /// Whether AWS may be asked again where it is not known if it has heard the first time (RFC 9110 §9.2.2):
+    /// what is only computed costs money twice, what changes something is done twice.
+    #[must_use]
+    pub fn is_repeatable(self, method: Method) -> bool {
+        match self {
+            // Jobs, and agents and flows, which may book a flight; sessions remember what was said in them.
+            Self::StartAsyncInvoke
+            | Self::StartFlowExecution
+            | Self::InvokeAgent
+            | Self::InvokeInlineAgent
+            | Self::InvokeFlow
+            | Self::RetrieveAndGenerate
+            | Self::RetrieveAndGenerateStream
+            // `PUT`, but each makes another one.
+            | Self::CreateSession
+            | Self::CreateInvocation
+            | Self::PutInvocationStep => false,
+            Self::Unlisted => method.is_idempotent(),
+            _ => true,
+        }
+    }
+
     /// Where it says which model it is for.
     #[must_use]
     pub fn model_place(self) -> ModelPlace {

@@ -5,7 +5,7 @@ use super::{Counts, Family, FieldUsage, Usage};
 use crate::bedrock::operation::Action;
 use crate::wire::json::Scanner;
 
-/// Reads InvokeModel's or Converse's answer as it passes; holds none of it.
+/// Reads an answer that tells its usage as it passes; holds none of it.
 ///
 /// Content under a content-coding is no JSON: do not feed it. The fields still give the usage then.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ impl BodyUsage {
             Action::Converse | Action::ConverseStream => shape::converse(),
             Action::Invoke | Action::InvokeWithResponseStream => shape::invoke(family),
             Action::ChatCompletions | Action::Responses => shape::openai(),
+            Action::ApplyGuardrail => shape::guardrail(),
             Action::Rerank => shape::invoke(Family::Rerank),
             _ => shape::nothing(),
         };
@@ -52,5 +53,37 @@ pub(super) fn take(scanner: &Scanner, billed: &mut Counts, told: &mut Counts) {
             Some((count, false)) => told.set(count, number),
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guardrails_units_are_summed_but_for_those_that_are_free() {
+        let check = |content: &str, expected| {
+            let mut body = BodyUsage::new(Action::ApplyGuardrail, Family::Unknown);
+            body.feed(content.as_bytes());
+            let usage = body.settle(&FieldUsage::default());
+            assert_eq!(usage.guardrail_units, expected, "{content}");
+            let tokens = Usage { guardrail_units: None, partial: false, ..usage };
+            assert_eq!(tokens, Usage::default(), "units are no tokens: {content}");
+        };
+        check(
+            r#"{"usage":{"topicPolicyUnits":1,"contentPolicyUnits":2,"wordPolicyUnits":4,
+            "sensitiveInformationPolicyUnits":8,"sensitiveInformationPolicyFreeUnits":16,
+            "contextualGroundingPolicyUnits":32,"contentPolicyImageUnits":64,"automatedReasoningPolicyUnits":128,
+            "automatedReasoningPolicies":1},"action":"NONE","assessments":[{"usage":{"topicPolicyUnits":9}}]}"#,
+            Some(235),
+        );
+        check(r#"{"usage":{"topicPolicyUnits":0,"wordPolicyUnits":4}}"#, Some(0));
+        check(r#"{"usage":{"wordPolicyUnits":4}}"#, None);
+        let most = u64::MAX / 2;
+        check(
+            &format!(r#"{{"usage":{{"topicPolicyUnits":{most},"contentPolicyUnits":{most}}}}}"#),
+            Some(most * 2),
+        );
+        check(r#"{"message":"no"}"#, None);
     }
 }

@@ -28,12 +28,14 @@ pub struct Counts {
     pub images: Option<u64>,
     /// Results of a rerank.
     pub results: Option<u64>,
+    /// Units of a guardrail, of all its policies that cost.
+    pub guardrail_units: Option<u64>,
     /// The service tier.
     pub tier: Option<ServiceTier>,
 }
 
 impl Counts {
-    /// Takes what a scan found; `count` says what the number is. What was there is replaced.
+    /// Takes what a scan found; `count` says what the number is. What was there is replaced; units are summed.
     pub(super) fn set(&mut self, count: Count, number: u64) {
         let place = match count {
             Count::Input => &mut self.input,
@@ -45,6 +47,11 @@ impl Counts {
             Count::CacheWrite1h => &mut self.cache_write_1h,
             Count::Images => &mut self.images,
             Count::Results => &mut self.results,
+            Count::GuardrailUnits => {
+                let so_far = self.guardrail_units.unwrap_or(0);
+                self.guardrail_units = Some(so_far.saturating_add(number));
+                return;
+            }
             Count::Tier => {
                 self.tier = Some(ServiceTier::from_place(number));
                 return;
@@ -95,6 +102,7 @@ impl Counts {
             differs |= split;
         }
         usage.images = told.images;
+        usage.guardrail_units = told.guardrail_units;
         usage.search_queries =
             told.results.map(|results| results.div_ceil(RESULTS_PER_QUERY).max(1));
         usage.service_tier = billed.tier.or(told.tier);

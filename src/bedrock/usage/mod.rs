@@ -7,7 +7,8 @@
 //!                         message_start, usage, … ──────────── told ──┤
 //! Converse, ConverseStream  usage ──────────────────────────── told ──┤
 //! OpenAI's operations     usage, in the last event of a stream  told ──┤
-//! agents                  usage of each trace, summed ──────── told ──┘
+//! agents                  usage of each trace, summed ──────── told ──┤
+//! ApplyGuardrail          usage, of the policies that cost ─── told ──┘
 //! ```
 //!
 //! # The rule
@@ -161,6 +162,8 @@ pub struct Usage {
     /// Search units of a rerank: at least one, one more per 100 results. More documents than results
     /// (`top_n`) do not show in the answer.
     pub search_queries: Option<u64>,
+    /// Units of a guardrail's policies, of text and of images, those that cost nothing left out.
+    pub guardrail_units: Option<u64>,
     /// `None`: the answer names none, which is AWS's default.
     pub service_tier: Option<ServiceTier>,
     /// What the body told, if it differs from what is billed.

@@ -17,11 +17,12 @@ pub(super) enum Count {
     CacheWrite1h,
     Images,
     Results,
+    GuardrailUnits,
     Tier,
 }
 
 impl Count {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Input,
         Self::InputWithCached,
         Self::Output,
@@ -31,6 +32,7 @@ impl Count {
         Self::CacheWrite1h,
         Self::Images,
         Self::Results,
+        Self::GuardrailUnits,
         Self::Tier,
     ];
 }
@@ -57,6 +59,10 @@ const fn billed(count: Count, steps: &'static [Step]) -> Path {
 
 const fn counted(count: Count, steps: &'static [Step]) -> Path {
     Path { steps, take: Take::Count, label: count as u8 }
+}
+
+const fn units(steps: &'static [Step]) -> Path {
+    told(Count::GuardrailUnits, steps)
 }
 
 const fn tier(steps: &'static [Step]) -> Path {
@@ -221,6 +227,15 @@ const IMAGE: Paths = Paths::new(&[
     counted(Count::Images, &[Key("images"), Each]),
     counted(Count::Images, &[Key("artifacts"), Each]),
 ]);
+/// Policies that have a price: word filters, and what AWS calls free, have none. The units are summed.
+const GUARDRAIL: Paths = Paths::new(&[
+    units(&[USAGE, Key("topicPolicyUnits")]),
+    units(&[USAGE, Key("contentPolicyUnits")]),
+    units(&[USAGE, Key("contentPolicyImageUnits")]),
+    units(&[USAGE, Key("sensitiveInformationPolicyUnits")]),
+    units(&[USAGE, Key("contextualGroundingPolicyUnits")]),
+    units(&[USAGE, Key("automatedReasoningPolicyUnits")]),
+]);
 const COHERE: Paths = Paths::new(&[COHERE_INPUT, COHERE_OUTPUT]);
 const ANY: Paths = Paths::new(&[
     CLAUDE_INPUT,
@@ -284,6 +299,11 @@ pub(super) fn openai() -> Paths {
 /// A `trace` event of an agent's stream: what its model used in one step.
 pub(super) fn agent() -> Paths {
     AGENT
+}
+
+/// ApplyGuardrail's answer.
+pub(super) fn guardrail() -> Paths {
+    GUARDRAIL
 }
 
 /// An answer that tells nothing of what was used.

@@ -54,6 +54,12 @@ impl StreamUsage {
         self.billed = fields;
     }
 
+    /// Whether events of this type tell of usage, or may.
+    #[must_use]
+    pub fn reads(event_type: &[u8]) -> bool {
+        matches!(event_type, CHUNK | TRACE | METADATA)
+    }
+
     /// One event whose message type is `event`: its `:event-type` and its whole payload.
     pub fn on_event(&mut self, event_type: &[u8], payload: &[u8]) {
         match event_type {

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub use super::failed::{FailedAttempt, FailedAttempts};
 use super::{
     field::{Reader, Writer},
-    usage::{read_usage, write_usage},
+    usage::{read_units, read_usage, write_units, write_usage},
 };
 use crate::{
     bedrock::{
@@ -383,7 +383,7 @@ impl Entry {
         to.bytes(&self.call_id.bytes);
         self.failed.encode(&mut to);
         to.u8(self.fallbacks);
-        to.bytes(&[0; 3]);
+        write_units(&self.usage, &mut to);
         assert!(to.length() == CRC_AT, "the layout above");
         let crc = crc32fast::hash(to.filled());
         to.u32(crc);
@@ -409,7 +409,7 @@ impl Entry {
             0 => None,
             bits => Some(Ipv6Addr::from_bits(bits).to_canonical()),
         };
-        let usage = read_usage(&mut from)?;
+        let mut usage = read_usage(&mut from)?;
         let (cost, why) = (from.u64(), from.u8());
         let charge = match why {
             0 => Charge::Known(PicoUsd(cost)),
@@ -438,6 +438,7 @@ impl Entry {
         let length = usize::from(from.u8());
         let call_id = KeptCallId::new(from.bytes(CALL_ID_KEPT_BYTES).get(..length).ok_or(Torn)?);
         let (failed, fallbacks) = (FailedAttempts::decode(&mut from)?, from.u8());
+        usage.guardrail_units = read_units(&mut from);
         let entry = Self {
             request_id,
             call_id,

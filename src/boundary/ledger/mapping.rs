@@ -217,9 +217,23 @@ impl Mapping {
         Some(bytes)
     }
 
-    /// Forces what was written to disk; waits for it.
+    /// Forces what was written and is needed to disk; waits for it. Entries that were freed are not: they are on
+    /// disk elsewhere, and a page that was forced stops the core when it writes there next.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.map.flush()
+        let ring = HEADER_BYTES + self.shape.slots as usize * ENTRY_BYTES;
+        self.map.flush_range(0, ring)?;
+        let written = self.counter(Counter::Written, Ordering::Acquire);
+        let freed = self.counter(Counter::Freed, Ordering::Relaxed).min(written);
+        if written - freed >= self.shape.capacity() {
+            return self.map.flush_range(ring, self.map.len() - ring);
+        }
+        let place = |position: u64| HEADER_BYTES + self.shape.block_of(position) * ENTRY_BYTES;
+        let (from, to) = (place(freed + 1), place(written + 1));
+        if from <= to {
+            return self.map.flush_range(from, to - from);
+        }
+        self.map.flush_range(from, self.map.len() - from)?;
+        self.map.flush_range(ring, to - ring)
     }
 }
 

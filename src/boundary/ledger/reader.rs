@@ -164,6 +164,12 @@ impl Reader {
         }
     }
 
+    /// Whether it is a file that somebody left, and not a core's of this process.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        matches!(self.source, Source::Left(_))
+    }
+
     /// Up to here all was shown to log and metrics, in this process or in the one before.
     #[must_use]
     pub fn logged(&self) -> u64 {

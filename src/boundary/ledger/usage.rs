@@ -9,6 +9,9 @@ use crate::{
     units::Tokens,
 };
 
+const UNITS_BYTES: usize = 3;
+const UNITS_KEPT_MAX: u64 = (1 << (8 * UNITS_BYTES)) - 1;
+
 /// Six counts, five numbers of pieces, four counts that were told, which of them are known, the tier.
 pub(super) fn write_usage(usage: &Usage, to: &mut Writer) {
     let told = usage.told.unwrap_or_default();
@@ -76,4 +79,17 @@ pub(super) fn read_usage(from: &mut Reader<'_>) -> Result<Usage, Torn> {
         code => Some(ServiceTier::from_code(code - 1).ok_or(Torn)?),
     };
     Ok(usage)
+}
+
+/// A guardrail's units in what is left at an entry's end: 0 is none, as those have it that were written before
+/// there were any; else one more than they are. Saturates.
+pub(super) fn write_units(usage: &Usage, to: &mut Writer) {
+    let kept = usage.guardrail_units.map_or(0, |units| units.saturating_add(1).min(UNITS_KEPT_MAX));
+    to.bytes(&kept.to_le_bytes()[..UNITS_BYTES]);
+}
+
+pub(super) fn read_units(from: &mut Reader<'_>) -> Option<u64> {
+    let mut bytes = [0; size_of::<u64>()];
+    bytes[..UNITS_BYTES].copy_from_slice(from.bytes(UNITS_BYTES));
+    u64::from_le_bytes(bytes).checked_sub(1)
 }

@@ -122,6 +122,7 @@ fn usage(entry: &Entry, object: &mut Object<'_>) {
         ("video_seconds", usage.video_seconds),
         ("audio_seconds", usage.audio_seconds),
         ("search_queries", usage.search_queries),
+        ("guardrail_units", usage.guardrail_units),
     ];
     for (name, count) in pieces {
         if let Some(count) = count {

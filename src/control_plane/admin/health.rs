@@ -67,7 +67,7 @@ pub(super) async fn health(State(desk): State<Desk>, uri: Uri) -> Result<Json<Va
             described["cooling_down_for_s"] =
                 (until_ms.saturating_sub(now_ms).div_ceil(1000)).into();
         }
-        let mut is_healthy = view.state == Standing::Well && view.fails_in_row == 0;
+        let mut is_healthy = view.is_healthy();
         if let Some(probed) = probed.get(at) {
             described["probe"] = probed.described.clone();
             is_healthy = probed.is_good;
@@ -81,15 +81,16 @@ pub(super) async fn health(State(desk): State<Desk>, uri: Uri) -> Result<Json<Va
     })))
 }
 
-/// Each deployment of one model of the list once, with its group's name; in the list's order. What is for no
-/// model of its own, a wildcard or a service, says how it stands in each request's answer alone.
+/// Each deployment once, with its group's name: the model list's in its order, wildcards among them, then what
+/// `outcrop.passthrough` has.
 fn deployments(snapshot: &Snapshot) -> Vec<(&str, &Member)> {
-    let mut found: Vec<Option<(&str, &Member)>> = vec![None; snapshot.listed];
+    let mut found: Vec<Option<(&str, &Member)>> = vec![None; snapshot.deployments.len()];
     for group in &snapshot.groups {
         for member in &group.members {
-            let is_of_model = snapshot.deployments[member.deployment].is_of_model();
-            if let Some(place) = found.get_mut(member.deployment).filter(|_| is_of_model) {
-                place.get_or_insert((&group.name, member));
+            let at = member.deployment;
+            // Behind the list stands each model that a wildcard means, too, which stands as the wildcard does.
+            if at < snapshot.listed || snapshot.deployments[at].is_of_service() {
+                found[at].get_or_insert((&group.name, member));
             }
         }
     }
@@ -113,7 +114,12 @@ async fn probe_all(
                 results[at] = Some(probed);
             }
             let (address, known) = (desk.address, known.clone());
-            let id = snapshot.deployments[member.deployment].id.clone();
+            let deployment = &snapshot.deployments[member.deployment];
+            if !deployment.is_of_model() {
+                results[at] = Some(probe::Probed::of_no_model(&member.worst(clock::now_ms())));
+                continue;
+            }
+            let id = deployment.id.clone();
             under_way.spawn(async move {
                 let asked = known.models.asked(&id).unwrap_or_default();
                 (at, probe::probe(address, known.master_key.as_ref(), (&id, asked)).await)

@@ -17,6 +17,7 @@ use crate::{
     bedrock::{fault::ErrorName, operation::Action},
     limits::{PROBE_ANSWER_BYTES_MAX, PROBE_CALL_MS_MAX},
     net::clock,
+    policy::standing::StandingView,
     secret::Secret,
     wire::{
         http1::head::{FieldStorage, parse_answer},
@@ -33,6 +34,12 @@ pub(super) struct Probed {
 }
 
 impl Probed {
+    /// There is no model to ask: how it stands by the requests that it has had.
+    pub(super) fn of_no_model(view: &StandingView) -> Self {
+        let described = json!({"skipped": "it is for no model of its own"});
+        Self { is_good: view.is_healthy(), described }
+    }
+
     /// No answer in time.
     pub(super) fn lost() -> Self {
         Self { is_good: false, described: json!({"error": "no answer in time"}) }

@@ -33,7 +33,7 @@ use tokio::{
 
 pub use ask::Asker;
 pub use health::{Condition, Health, Report};
-pub use sink::{Sink, SinkError};
+pub use sink::{Before, Sink, SinkError};
 
 use self::{
     ask::{Ask, Wish},
@@ -342,8 +342,8 @@ impl<S: Sink + 'static> Bookkeeper<S> {
                     self.settled(say);
                     return true;
                 }
-                let (count, entries) = self.unsettled.oldest(STORE_ENTRIES_MAX);
-                self.start(Origin::Rings(count), Rc::new(entries), say);
+                let given = self.unsettled.give(STORE_ENTRIES_MAX);
+                self.start(Origin::Rings(given.batches.len()), given, say);
                 continue;
             }
             let result = finished(&mut self.writing).await;

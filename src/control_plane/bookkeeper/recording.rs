@@ -1,12 +1,13 @@
 //! The bookkeeper's dealings with the store, and with the disk when the store takes nothing.
 
-use std::{future::Future, io, path::Path, pin::Pin, rc::Rc, time::Duration};
+use std::{future::Future, io, path::Path, pin::Pin, time::Duration};
 
 use tokio::time::timeout;
 
 use super::{
-    Bookkeeper, Condition, Sink, SinkError,
+    Before, Bookkeeper, Condition, Sink, SinkError,
     health::{add, set},
+    unsettled::Given,
 };
 use crate::{
     boundary::ledger::entry::Entry,
@@ -38,20 +39,23 @@ impl<S: Sink + 'static> Bookkeeper<S> {
     pub(super) fn write(&mut self, say: &mut impl FnMut(&str)) {
         while self.writing.is_none() && (self.away_ms.is_none() || self.until_store.is_over()) {
             let has_segments = !self.spill.is_empty();
-            let (of, entries) = if self.is_due() && (self.segment_was_last || !has_segments) {
+            let (of, given) = if self.is_due() && (self.segment_was_last || !has_segments) {
                 self.segment_was_last = false;
                 self.until_due.start(STORE_EVERY_MS);
-                let (count, entries) = self.unsettled.oldest(STORE_ENTRIES_MAX);
-                (Origin::Rings(count), Rc::new(entries))
+                let given = self.unsettled.give(STORE_ENTRIES_MAX);
+                (Origin::Rings(given.batches.len()), given)
             } else {
                 self.segment_was_last = true;
                 match self.spill.next(&mut unreadable(say)) {
-                    Some(chunk) => (Origin::Segment, chunk),
+                    Some(chunk) => {
+                        let (count, before) = (chunk.len(), Before::Perhaps);
+                        (Origin::Segment, Given { batches: vec![chunk], count, before })
+                    }
                     None if !self.is_due() => return,
                     None => continue,
                 }
             };
-            self.start(of, entries, say);
+            self.start(of, given, say);
         }
     }
 
@@ -63,20 +67,16 @@ impl<S: Sink + 'static> Bookkeeper<S> {
         is_due && !self.unsettled.is_empty()
     }
 
-    pub(super) fn start(
-        &mut self,
-        of: Origin,
-        entries: Rc<Vec<Entry>>,
-        say: &mut impl FnMut(&str),
-    ) {
-        let count = entries.len();
-        if entries.is_empty() {
+    pub(super) fn start(&mut self, of: Origin, given: Given, say: &mut impl FnMut(&str)) {
+        let Given { batches, count, before } = given;
+        if count == 0 {
             return self.settle(&of, say);
         }
         let sink = self.sink.clone();
         let result = Box::pin(async move {
             let limit = Duration::from_millis(STORE_MS_MAX);
-            timeout(limit, sink.record(&entries)).await.unwrap_or_else(|_elapsed| {
+            let entries: Vec<&Entry> = batches.iter().flat_map(|batch| batch.iter()).collect();
+            timeout(limit, sink.record(&entries, before)).await.unwrap_or_else(|_elapsed| {
                 let what = format!("it did not answer within {} s", STORE_MS_MAX / 1000);
                 Err(SinkError { what })
             })

@@ -2,11 +2,12 @@
 //!
 //! A ring's room is given back in order, so batches are settled from the front only.
 
-use std::{collections::VecDeque, io, path::Path};
+use std::{collections::VecDeque, io, path::Path, rc::Rc};
 
+use super::Before;
 use crate::{
     boundary::ledger::{Reader, Syncer, entry::Entry},
-    limits::{LEDGER_READ_MAX, SPILL_RING_PART},
+    limits::{BATCHES_SPARED_MAX, LEDGER_READ_MAX, SPILL_RING_PART},
 };
 
 /// What one look at one ring gave.
@@ -15,8 +16,18 @@ struct Batch {
     /// The ring's position of its last entry.
     position: u64,
     /// Those that the store is to have: what AWS may have seen.
-    entries: Vec<Entry>,
+    entries: Rc<Vec<Entry>>,
+    before: Before,
     number: u64,
+}
+
+/// What goes to the store.
+pub(super) struct Given {
+    /// Whose entries they are.
+    pub(super) batches: Vec<Rc<Vec<Entry>>>,
+    /// Entries of all.
+    pub(super) count: usize,
+    pub(super) before: Before,
 }
 
 /// The rings, and what was read from them.
@@ -26,6 +37,8 @@ pub(super) struct Unsettled {
     batches: VecDeque<Batch>,
     /// Of the last batch.
     number: u64,
+    /// Room for batches to come.
+    spares: Vec<Vec<Entry>>,
     /// Counts of files that were removed.
     lost_before: u64,
     torn_before: u64,
@@ -37,6 +50,7 @@ impl Unsettled {
             sources: readers.into_iter().map(Some).collect(),
             batches: VecDeque::new(),
             number: 0,
+            spares: Vec::new(),
             lost_before: 0,
             torn_before: 0,
         }
@@ -58,11 +72,12 @@ impl Unsettled {
             let Some(reader) = reader else { continue };
             let mut room = reader.capacity().max(reader.depth());
             loop {
-                let mut entries = Vec::new();
+                let mut entries = self.spares.pop().unwrap_or_default();
                 let before = reader.position();
                 let has_more = reader.read(LEDGER_READ_MAX, &mut entries);
                 let position = reader.position();
                 if position == before {
+                    self.spares.push(entries);
                     break;
                 }
                 if position > reader.logged() {
@@ -72,7 +87,9 @@ impl Unsettled {
                 room = room.saturating_sub(entries.len() as u64);
                 entries.retain(Entry::is_stored);
                 self.number += 1;
-                self.batches.push_back(Batch { source, position, entries, number: self.number });
+                let before = if reader.is_left() { Before::Perhaps } else { Before::Never };
+                let (entries, number) = (Rc::new(entries), self.number);
+                self.batches.push_back(Batch { source, position, entries, before, number });
                 if !has_more || room == 0 {
                     break;
                 }
@@ -96,20 +113,28 @@ impl Unsettled {
 
     /// All entries, the oldest first.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.batches.iter().flat_map(|batch| &batch.entries)
+        self.batches.iter().flat_map(|batch| batch.entries.iter())
     }
 
-    /// The oldest batches, up to `max` entries but at least one batch: how many, and their entries.
-    pub(super) fn oldest(&self, max: usize) -> (usize, Vec<Entry>) {
-        let (mut count, mut entries) = (0, Vec::new());
-        for batch in &self.batches {
-            if count > 0 && entries.len() + batch.entries.len() > max {
+    /// The oldest batches, up to `max` entries but at least one batch, to be given to the store: from now on it
+    /// may know them. Such as it may know already, and such as it cannot, are not given together.
+    pub(super) fn give(&mut self, max: usize) -> Given {
+        let mut given = Given { batches: Vec::new(), count: 0, before: Before::Perhaps };
+        for batch in &mut self.batches {
+            let is_first = given.batches.is_empty();
+            let fits = batch.before == given.before && given.count + batch.entries.len() <= max;
+            if !is_first && !fits {
                 break;
             }
-            entries.extend_from_slice(&batch.entries);
-            count += 1;
+            given.before = batch.before;
+            given.count += batch.entries.len();
+            given.batches.push(batch.entries.clone());
         }
-        (count, entries)
+        self.batches
+            .iter_mut()
+            .take(given.batches.len())
+            .for_each(|batch| batch.before = Before::Perhaps);
+        given
     }
 
     /// The `count` oldest batches are on disk elsewhere: their rings have room again.
@@ -117,6 +142,13 @@ impl Unsettled {
         for batch in self.batches.drain(..count) {
             if let Some(reader) = &mut self.sources[batch.source] {
                 reader.free(batch.position);
+            }
+            // Used again: memory that is given back and taken anew costs as much as reading the entries.
+            if self.spares.len() < BATCHES_SPARED_MAX
+                && let Ok(mut spare) = Rc::try_unwrap(batch.entries)
+            {
+                spare.clear();
+                self.spares.push(spare);
             }
         }
     }

@@ -9,6 +9,7 @@
 //! never another credential than the one the configuration means. So what is named and does not work is an
 //! error, not a reason to look further.
 
+use super::chain::{self, SESSION_NAME};
 use super::document::{Content, Node};
 use super::environment::Environment;
 use super::problem::Problems;
@@ -26,8 +27,6 @@ const TOKEN_VARIABLE: &str = "AWS_SESSION_TOKEN";
 const BEARER_VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
 /// Variables that the SDK's chain reads, of the process itself.
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-/// What AWS's log calls us, if nobody says.
-const SESSION_NAME: &str = "outcrop";
 
 /// What belongs to a role, and means nothing without one.
 const OF_ROLE: [&str; 5] = [
@@ -94,8 +93,7 @@ pub(super) fn choose(
         let key = of_environment(params, environment, problems)?;
         return Some((Origin::Fixed(key), CredentialSource::Environment));
     }
-    let (base, role, sts_endpoint) = (Base::Chain, None, None);
-    let source = Source { base, role, region: region?.to_owned(), sts_endpoint };
+    let source = chain::source(environment, region?.to_owned());
     Some((Origin::Source(Box::new(source)), CredentialSource::Environment))
 }
 
@@ -114,12 +112,18 @@ fn of_source(
     let base = if let Some(node) = params.get("aws_web_identity_token") {
         Base::WebIdentity(token(node, environment, problems)?)
     } else if let Some(name) = profile {
-        let file = |variable| environment.filled(variable).map(Into::into);
-        Base::Profile { name, files: ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(file) }
+        Base::Profile { name, files: chain::files(environment) }
     } else if has_keys {
         Base::Key(of_entry(params, problems)?)
     } else if is_in_environment(environment) {
         Base::Key(of_environment(params, environment, problems)?)
+    } else if let Some(base) = chain::base(environment) {
+        base
+    } else if chain::identity(environment).is_some() {
+        let hint = "would be assumed with the role of environment_variables, which cannot be: set \
+                    aws_web_identity_token here, or those variables for the process";
+        problems.error(&params.get("aws_role_name")?.place, hint);
+        return None;
     } else {
         Base::Chain
     };
@@ -135,6 +139,7 @@ fn of_source(
         None => None,
     };
     let sts_endpoint = text("aws_sts_endpoint", problems)?;
+    let sts_endpoint = sts_endpoint.or_else(|| chain::sts_endpoint(environment));
     if let (Some(endpoint), Some(node)) = (&sts_endpoint, params.get("aws_sts_endpoint"))
         && !["https://", "http://"].iter().any(|scheme| endpoint.starts_with(scheme))
     {

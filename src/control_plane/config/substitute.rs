@@ -6,6 +6,8 @@ use super::problem::Problems;
 
 /// In front of a variable's name; it must be the value's start, as in LiteLLM.
 const PREFIX: &str = "os.environ/";
+/// Variables that AWS's providers read of the process itself, and that have no other way to them.
+const OF_PROCESS: [&str; 2] = ["AWS_CONTAINER_", "AWS_EC2_METADATA_"];
 
 /// Lays `environment_variables` over `environment`, then replaces each `os.environ/NAME` under `root`.
 pub(super) fn substitute(root: &mut Node, environment: &mut Environment, problems: &mut Problems) {
@@ -52,6 +54,11 @@ fn overlay(variables: &Node, environment: &mut Environment, problems: &mut Probl
     match &variables.content {
         Content::Mapping(entries) => {
             for (name, value) in entries {
+                if OF_PROCESS.iter().any(|start| name.starts_with(start)) {
+                    let hint = "is seen by os.environ/… only: AWS's credential chain reads it of the process, so \
+                                set it there";
+                    problems.warning(&value.place, hint);
+                }
                 if let Some(text) = value.text(problems) {
                     environment.set(name, text);
                 }

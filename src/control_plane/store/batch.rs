@@ -1,12 +1,11 @@
-//! Entries as values of the database: all that needs names is made before the first wait.
+//! Entries as rows of PostgreSQL: all that needs names is made before the first wait.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
-use super::columns::{self, Cell, Column, Kind, NAMES, SPEND_LOGS, id_text, saturated, started};
-use super::labels::{ByReference, Labels, Resolved};
-use super::packed::{NAMES_AT, Packer, SPEND_ROWS};
+use super::columns::{self, Cell, Column, Kind, SPEND_LOGS, id_text, saturated, started};
+use super::labels::{Labels, Resolved};
 use super::rollup::RollUp;
-use crate::boundary::ledger::entry::{DeploymentRef, Entry, KeyRef};
+use crate::boundary::ledger::entry::Entry;
 use crate::control_plane::names::Names;
 
 /// What a row of the table that tells what is new is made of.
@@ -14,21 +13,15 @@ use crate::control_plane::names::Names;
 pub(super) enum Form {
     /// Every column of `spend_logs`.
     Columns,
-    /// [`SPEND_ROWS`].
-    Packed,
     /// An id, and when.
     Moments,
-    /// An id, which tells when.
-    Ids,
 }
 
 impl Form {
     pub(super) fn columns(self) -> &'static [Column] {
         match self {
             Self::Columns => SPEND_LOGS,
-            Self::Packed => SPEND_ROWS,
             Self::Moments => &[("request_id", Kind::Text), ("started_us", Kind::Int)],
-            Self::Ids => &[("request_id", Kind::Text)],
         }
     }
 }
@@ -38,9 +31,6 @@ impl Form {
 pub(super) struct Batch<'e> {
     entries: Vec<&'e Entry>,
     labels: Resolved,
-    /// The names of packed rows, each combination once; until the database has numbered them, the rows
-    /// hold their places here.
-    combinations: Vec<[Arc<str>; NAMES.len()]>,
     /// Rows of the table that tells what is new.
     cells: Vec<Cell>,
     width: usize,
@@ -48,48 +38,29 @@ pub(super) struct Batch<'e> {
 
 impl<'e> Batch<'e> {
     /// Of those that are stored; `None` if none is.
-    pub(super) fn of(entries: &'e [Entry], names: &Names, form: Form) -> Option<Self> {
-        let mut entries: Vec<&Entry> = entries.iter().filter(|entry| entry.is_stored()).collect();
+    pub(super) fn of(entries: &[&'e Entry], names: &Names, form: Form) -> Option<Self> {
+        let mut entries: Vec<&Entry> =
+            entries.iter().copied().filter(|entry| entry.is_stored()).collect();
         if entries.is_empty() {
             return None;
         }
         // Stable, because that one is fast on what several cores each had in order.
         entries.sort_by_key(|entry| entry.request_id);
         let mut labels = Labels::new(names);
-        let mut combinations = Combinations::default();
         let width = form.columns().len();
         let mut cells = Vec::with_capacity(entries.len() * width);
-        let mut packer = Packer::new();
         for entry in &entries {
-            if form == Form::Columns {
-                columns::cells(entry, &mut labels, &mut cells);
-                continue;
-            }
-            let names = combinations.place(entry, &mut labels);
             match form {
-                Form::Packed => packer.cells(entry, names, &mut labels, &mut cells),
-                _ => cells.push(Cell::Text(id_text(entry.request_id))),
-            }
-            if form == Form::Moments {
-                cells.push(Cell::Int(saturated(started(entry).0)));
+                Form::Columns => columns::cells(entry, &mut labels, &mut cells),
+                Form::Moments => {
+                    labels.names_of(entry.key, entry.deployment); // for the sums
+                    cells.push(Cell::Text(id_text(entry.request_id)));
+                    cells.push(Cell::Int(saturated(started(entry).0)));
+                }
             }
         }
         assert!(cells.len() == entries.len() * width, "a value for each column");
-        let (labels, combinations) = (labels.into_resolved(), combinations.names);
-        Some(Self { entries, labels, combinations, cells, width })
-    }
-
-    /// What a packed row's names may be.
-    pub(super) fn combinations(&self) -> &[[Arc<str>; NAMES.len()]] {
-        &self.combinations
-    }
-
-    /// Writes the numbers of [`Self::combinations`] into the rows, once.
-    pub(super) fn number_names(&mut self, numbers: &[i64]) {
-        for cell in self.cells.iter_mut().skip(NAMES_AT).step_by(self.width) {
-            let place = cell.int().and_then(|place| usize::try_from(place).ok());
-            *cell = Cell::Int(numbers[place.expect("a place, until now")]);
-        }
+        Some(Self { entries, labels: labels.into_resolved(), cells, width })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -133,21 +104,5 @@ impl<'e> Batch<'e> {
         let mut sums = RollUp::default();
         entries.for_each(|entry| sums.add(entry));
         sums.cells(&self.labels)
-    }
-}
-
-/// The combinations of references that a batch has.
-#[derive(Default)]
-struct Combinations {
-    places: ByReference<(KeyRef, DeploymentRef), i64>,
-    names: Vec<[Arc<str>; NAMES.len()]>,
-}
-
-impl Combinations {
-    fn place(&mut self, entry: &Entry, labels: &mut Labels) -> i64 {
-        *self.places.entry((entry.key, entry.deployment)).or_insert_with(|| {
-            self.names.push(labels.names_of(entry.key, entry.deployment));
-            i64::try_from(self.names.len() - 1).expect("a batch's")
-        })
     }
 }

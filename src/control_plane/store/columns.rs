@@ -118,6 +118,7 @@ pub(super) const SPEND_LOGS: &[Column] = &[
     ("search_queries", Int),
     ("fallbacks", Int),
     ("failed_attempts", Text),
+    ("guardrail_units", Int),
 ];
 
 /// Of [`SPEND_LOGS`], what the references to key and deployment name.
@@ -265,7 +266,12 @@ fn rare_details(entry: &Entry, unknown_cost: Option<UnknownCost>, row: &mut impl
     row.count(usage.audio_seconds);
     row.count(usage.search_queries);
     row.positive(entry.fallbacks.into());
-    if entry.failed.is_empty() { row.null() } else { row.failed(&entry.failed) }
+    if entry.failed.is_empty() {
+        row.null()
+    } else {
+        row.failed(&entry.failed)
+    }
+    row.count(usage.guardrail_units);
 }
 
 /// Appends the entry's row, in the order of [`SPEND_LOGS`].

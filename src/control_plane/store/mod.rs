@@ -2,30 +2,32 @@
 //!
 //! ```text
 //!   entries ──▶ one transaction { INSERT … ON CONFLICT DO NOTHING ─▶ which were new? ─▶ daily_spend += those }
-//!                                    ▲ spend_logs (packed, in SQLite), or seen_requests without rows
+//!                                    ▲ PostgreSQL: a row each (`rows`); SQLite: hundreds in one (`chunk`)
 //! ```
 //!
 //! A batch is stored whole or not at all, and an entry counts once however often it is given: the daily
-//! sums grow only by the entries whose id was new in that same transaction. The usual batch is all new, so
-//! it is written without asking which rows were; only if fewer rows than entries came of it is the
-//! transaction rolled back and done again with `RETURNING`.
+//! sums grow only by the entries whose id was new in that same transaction.
 //!
 //! Nothing is opened before it is needed: a database that is away at start is no reason not to serve.
 //! There is one connection that writes and a few that read; one that failed is dropped, never reused.
 
 mod batch;
+mod chunk;
+mod chunk_table;
 mod columns;
 mod error;
 mod labels;
-mod packed;
+mod packer;
 mod postgres;
 mod read;
+mod read_chunks;
 mod rollup;
+mod rows;
 mod schema;
 mod session;
 mod sqlite;
 
-use std::{collections::HashSet, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 pub use error::{Reaction, StoreError};
 use tokio::{
@@ -33,17 +35,20 @@ use tokio::{
     time::timeout,
 };
 
-use batch::{Batch, Form};
-use columns::{Cell, Kind, saturated};
+use batch::Batch;
+use chunk::Chunks;
+use columns::{Cell, Kind};
 use error::Failure;
 use rollup::{DAILY_SPEND, add_to_row};
+use rows::Tables;
 use session::{Bulk, Session, Value};
 
-use super::{config::Accounting, names::Names};
+use super::{bookkeeper::Before, config::Accounting, names::Names};
 use crate::boundary::ledger::entry::Entry;
 use crate::limits::{
-    STORE_BATCH_ENTRIES_MAX, STORE_CALL_MS_MAX, STORE_CONNECT_MS_MAX, STORE_PRUNE_ROWS_MAX,
-    STORE_PRUNE_SLICES_MAX, STORE_READERS_MAX, STORE_SEEN_S_MAX,
+    STORE_BATCH_ENTRIES_MAX, STORE_CALL_MS_MAX, STORE_CONNECT_MS_MAX, STORE_MIGRATE_MS_MAX,
+    STORE_PRUNE_CHUNKS_MAX, STORE_PRUNE_ROWS_MAX, STORE_PRUNE_SLICES_MAX, STORE_READERS_MAX,
+    STORE_SEEN_S_MAX,
 };
 use crate::units::{UnixMicros, UnixSeconds};
 
@@ -68,7 +73,18 @@ pub struct Store {
     retention_s: Option<u64>,
     writer: Slot,
     readers: [Slot; STORE_READERS_MAX],
-    bulks: Bulks,
+    daily: Bulk,
+    /// PostgreSQL's.
+    tables: Tables,
+}
+
+/// What is deleted when it is old.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Of {
+    /// Requests with all that is known of them.
+    Rows,
+    /// Ids that were kept alone.
+    Ids,
 }
 
 enum Target {
@@ -76,38 +92,19 @@ enum Target {
     Postgres(Box<postgres::Target>),
 }
 
-/// Room for one connection, and whether the table that this store does not write to holds ids.
+/// Room for one connection.
 type Slot = Mutex<Option<Kept>>;
 
 struct Kept {
     session: Session,
+    /// PostgreSQL's table that this store does not write to holds ids.
     must_look_elsewhere: bool,
 }
 
-struct Bulks {
-    rows: Bulk,
-    seen: Bulk,
-    daily: Bulk,
-    /// Of the table that this store writes to.
-    form: Form,
-}
-
-impl Bulks {
-    /// SQLite's `spend_logs` is a view of `spend_rows`.
-    fn new(target: &Target, keeps_rows: bool) -> Self {
-        let (rows, of_rows, of_seen) = match target {
-            Target::Sqlite(_) => ("spend_rows", Form::Packed, Form::Ids),
-            Target::Postgres(_) => ("spend_logs", Form::Columns, Form::Moments),
-        };
-        let bulk = |table, columns, on_conflict| Bulk { table, columns, on_conflict };
-        let once = || "ON CONFLICT (request_id) DO NOTHING".to_owned();
-        Self {
-            rows: bulk(rows, of_rows.columns(), once()),
-            seen: bulk("seen_requests", of_seen.columns(), once()),
-            daily: bulk("daily_spend", DAILY_SPEND, add_to_row()),
-            form: if keeps_rows { of_rows } else { of_seen },
-        }
-    }
+/// What one transaction stores.
+enum Work<'e> {
+    Rows(Batch<'e>),
+    Chunks(Chunks<'e>),
 }
 
 impl Store {
@@ -133,7 +130,7 @@ impl Store {
             }
         };
         let keeps_rows = !accounting.disable_spend_logs;
-        let bulks = Bulks::new(&target, keeps_rows);
+        let daily = Bulk { table: "daily_spend", columns: DAILY_SPEND, on_conflict: add_to_row() };
         Ok(Self {
             target,
             shown,
@@ -142,11 +139,12 @@ impl Store {
             retention_s: accounting.retention_s,
             writer: Slot::default(),
             readers: std::array::from_fn(|_| Slot::default()),
-            bulks,
+            daily,
+            tables: Tables::new(keeps_rows),
         })
     }
 
-    /// Bounds the SQLite file to so many pages of 8 KiB; of no effect on PostgreSQL, or once connected.
+    /// Bounds the SQLite file to so many pages of 16 KiB; of no effect on PostgreSQL, or once connected.
     pub fn limit_pages(&mut self, pages: u32) {
         if let Target::Sqlite(target) = &mut self.target {
             target.pages_max = Some(pages);
@@ -159,7 +157,7 @@ impl Store {
         &self.shown
     }
 
-    /// Connects, and makes the tables if need be: to say at start what is wrong.
+    /// Connects, and makes the tables if need be, or moves what they hold: to say at start what is wrong.
     ///
     /// # Errors
     /// What the database says.
@@ -167,7 +165,8 @@ impl Store {
         let doing = "opening it";
         let slot = if self.access == Access::Read { &self.readers[0] } else { &self.writer };
         let mut slot = slot.lock().await;
-        let kept = self.bounded(doing, self.take(&mut slot)).await?;
+        let limit = Duration::from_millis(STORE_MIGRATE_MS_MAX);
+        let kept = self.bounded_by(limit, doing, self.take(&mut slot)).await?;
         *slot = Some(kept);
         Ok(())
     }
@@ -177,80 +176,46 @@ impl Store {
     ///
     /// # Errors
     /// Nothing of the transaction that failed is stored; those before it are. Giving all of `entries`
-    /// again is right in either case.
-    pub async fn record(&self, entries: &[Entry], names: &Names) -> Result<(), StoreError> {
+    /// again, as [`Before::Perhaps`], is right in either case.
+    pub async fn record(
+        &self,
+        entries: &[&Entry],
+        names: &Names,
+        before: Before,
+    ) -> Result<(), StoreError> {
         for part in entries.chunks(STORE_BATCH_ENTRIES_MAX) {
             // All that `names` is needed for is done before the first wait.
-            let Some(batch) = Batch::of(part, names, self.bulks.form) else { continue };
-            self.record_batch(batch).await?;
+            let work = match self.target {
+                Target::Sqlite(_) => Chunks::of(part, names, self.keeps_rows).map(Work::Chunks),
+                Target::Postgres(_) => Batch::of(part, names, self.tables.form).map(Work::Rows),
+            };
+            if let Some(work) = work {
+                self.record_part(work, before).await?;
+            }
         }
         Ok(())
     }
 
-    async fn record_batch(&self, batch: Batch<'_>) -> Result<(), StoreError> {
+    async fn record_part(&self, work: Work<'_>, before: Before) -> Result<(), StoreError> {
         let doing = "recording requests";
         let mut slot = self.writer.lock().await;
         let work = async {
             let mut kept = self.take(&mut slot).await?;
-            self.store(&mut kept, batch).await?;
+            match (&mut kept.session, work) {
+                (Session::Sqlite(session), Work::Chunks(mut chunks)) => {
+                    chunk_table::store(session, &self.daily, &mut chunks, before).await?;
+                }
+                (Session::Postgres(session), Work::Rows(batch)) => {
+                    let elsewhere = kept.must_look_elsewhere;
+                    self.tables.store(session, &self.daily, batch, elsewhere).await?;
+                }
+                _ => unreachable!("a session is of the store's own database"),
+            }
             Ok(kept)
         };
         let kept = self.bounded(doing, work).await?;
         *slot = Some(kept);
         Ok(())
-    }
-
-    async fn store(&self, kept: &mut Kept, mut batch: Batch<'_>) -> Result<(), Failure> {
-        let bulk = if self.keeps_rows { &self.bulks.rows } else { &self.bulks.seen };
-        let session = &mut kept.session;
-        if let (Session::Sqlite(session), Form::Packed) = (&mut *session, self.bulks.form) {
-            // Before the transaction: a number that was given stays, whatever becomes of the rows.
-            batch.number_names(&session.numbers(batch.combinations()).await?);
-        }
-        session.begin().await?;
-        if !kept.must_look_elsewhere {
-            let affected = session.insert(bulk, batch.cells()).await?;
-            if usize::try_from(affected) == Ok(batch.len()) {
-                session.insert(&self.bulks.daily, &batch.daily()).await?;
-                return session.commit().await;
-            }
-            // Some had been stored before. Which, is told only if it is asked for.
-            session.rollback().await?;
-            session.begin().await?;
-        }
-        let batch = if kept.must_look_elsewhere {
-            let known = self.ids_elsewhere(session, &batch).await?;
-            batch.without(&known)
-        } else {
-            batch
-        };
-        if batch.len() > 0 {
-            let new = session.insert_and_tell(bulk, batch.cells()).await?;
-            let daily = batch.daily_of(new.into_iter().collect());
-            if !daily.is_empty() {
-                session.insert(&self.bulks.daily, &daily).await?;
-            }
-        }
-        session.commit().await
-    }
-
-    /// Ids of the batch in the table that this store does not write to, after `disable_spend_logs` was
-    /// changed: what was stored before the change, and is replayed after it, counts no second time.
-    async fn ids_elsewhere(
-        &self,
-        session: &mut Session,
-        batch: &Batch<'_>,
-    ) -> Result<HashSet<String>, Failure> {
-        let ids: Vec<Cell> = batch.ids().cloned().collect();
-        let marks = vec!["?"; ids.len()].join(", ");
-        let sql =
-            format!("SELECT request_id FROM {} WHERE request_id IN ({marks})", self.elsewhere());
-        let rows = session.rows(&sql, ids, &[Kind::Text]).await?;
-        Ok(rows.into_iter().flatten().filter_map(Value::into_text).collect())
-    }
-
-    fn elsewhere(&self) -> &'static str {
-        if self.keeps_rows { self.bulks.seen.table } else { self.bulks.rows.table }
     }
 
     /// Deletes rows older than the retention setting, if there is one, and ids that no replay can bring
@@ -261,39 +226,45 @@ impl Store {
     pub async fn prune(&self, now: UnixSeconds) -> Result<u64, StoreError> {
         let mut gone = 0;
         if let Some(retention_s) = self.retention_s {
-            gone += self.prune_table(self.bulks.rows.table, now, retention_s).await?;
+            gone += self.prune_older(now, retention_s, Of::Rows).await?;
         }
-        Ok(gone + self.prune_table(self.bulks.seen.table, now, STORE_SEEN_S_MAX).await?)
+        Ok(gone + self.prune_older(now, STORE_SEEN_S_MAX, Of::Ids).await?)
     }
 
-    async fn prune_table(
+    /// In slices: in between the connection is let go, because recording comes first.
+    async fn prune_older(
         &self,
-        table: &str,
         now: UnixSeconds,
         kept_s: u64,
+        what: Of,
     ) -> Result<u64, StoreError> {
         let before = UnixMicros(now.0.saturating_sub(kept_s).saturating_mul(1_000_000));
-        let (by, before) = match self.target {
-            Target::Sqlite(_) => ("request_id", packed::first_id(before)),
-            Target::Postgres(_) => ("started_us", Cell::Int(saturated(before.0))),
-        };
-        let sql = format!(
-            "DELETE FROM {table} WHERE request_id IN (SELECT request_id FROM {table} \
-             WHERE {by} < ? ORDER BY {by} LIMIT {STORE_PRUNE_ROWS_MAX})"
-        );
         let mut gone = 0;
         for _ in 0..STORE_PRUNE_SLICES_MAX {
             let doing = "deleting rows past the retention period";
-            // Let go in between: recording comes first.
             let mut slot = self.writer.lock().await;
             let work = async {
                 let mut kept = self.take(&mut slot).await?;
-                Ok((kept.session.execute(&sql, vec![before.clone()]).await?, kept))
+                let (deleted, is_over) = match &mut kept.session {
+                    Session::Sqlite(session) => {
+                        let before = chunk::first_id(before);
+                        let has_rows = what == Of::Rows;
+                        let max = STORE_PRUNE_CHUNKS_MAX;
+                        let (chunks, requests) =
+                            chunk_table::prune(session, before, has_rows, max).await?;
+                        (requests, chunks < max)
+                    }
+                    Session::Postgres(session) => {
+                        let deleted = self.tables.prune(session, before, what == Of::Rows).await?;
+                        (deleted, deleted < u64::from(STORE_PRUNE_ROWS_MAX))
+                    }
+                };
+                Ok((deleted, is_over, kept))
             };
-            let (deleted, kept) = self.bounded(doing, work).await?;
+            let (deleted, is_over, kept) = self.bounded(doing, work).await?;
             *slot = Some(kept);
             gone += deleted;
-            if deleted < u64::from(STORE_PRUNE_ROWS_MAX) {
+            if is_over {
                 break;
             }
         }
@@ -348,10 +319,10 @@ impl Store {
         };
         let mut session = timeout(limit, connect).await.unwrap_or(Err(Failure::TimedOut))?;
         schema::ensure(&mut session, self.access).await?;
-        let sql =
-            format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT 1) AS it", self.elsewhere());
-        let found = session.rows(&sql, Vec::new(), &[Kind::Int]).await?;
-        let must_look_elsewhere = found != [[Value::Int(0)]];
+        let must_look_elsewhere = match &mut session {
+            Session::Sqlite(_) => false,
+            Session::Postgres(session) => self.tables.has_others(session).await?,
+        };
         Ok(Kept { session, must_look_elsewhere })
     }
 
@@ -361,7 +332,15 @@ impl Store {
         doing: &'static str,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, StoreError> {
-        let limit = Duration::from_millis(STORE_CALL_MS_MAX);
+        self.bounded_by(Duration::from_millis(STORE_CALL_MS_MAX), doing, work).await
+    }
+
+    async fn bounded_by<T>(
+        &self,
+        limit: Duration,
+        doing: &'static str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
         let done = timeout(limit, work).await.unwrap_or(Err(Failure::TimedOut));
         done.map_err(|failure| failure.in_doing(doing, &self.shown))
     }

@@ -3,14 +3,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::columns::{Cell, Kind, SPEND_LOGS, saturated};
-use super::packed::{first_id, select};
 use super::rollup::DAILY_COUNTS;
 use super::session::Value;
 use super::{Store, StoreError, Target};
 use crate::control_plane::spend::{
     Day, GroupBy, LogsQuery, Report, ReportQuery, ReportRow, Totals, in_dollars,
 };
-use crate::limits::{STORE_LOGS_ROWS_MAX, STORE_SEARCHED_ROWS_MAX};
+use crate::limits::STORE_LOGS_ROWS_MAX;
 use crate::units::{PicoUsd, UnixMicros};
 
 /// Counts are summed by halves, so that no sum overflows below 2^31 rows, in either database.
@@ -69,27 +68,29 @@ impl Store {
     }
 
     /// Rows of `spend_logs`, newest first, by column name; `spend` in dollars as an exact decimal in text.
-    /// From SQLite, a key's rows are looked for among the newest [`STORE_SEARCHED_ROWS_MAX`] of the days asked.
+    /// From SQLite, a key's rows are looked for among the newest [`STORE_SEARCHED_ROWS_MAX`](crate::limits::STORE_SEARCHED_ROWS_MAX) of the
+    /// days asked.
     ///
     /// # Errors
     /// What the database says.
     pub async fn logs(&self, query: &LogsQuery) -> Result<Vec<Json>, StoreError> {
-        let (sql, cells) = match self.target {
-            Target::Sqlite(_) => sqlite_logs(query),
-            Target::Postgres(_) => postgres_logs(query),
+        let rows = match self.target {
+            Target::Sqlite(_) => self.chunked_logs(query).await?,
+            Target::Postgres(_) => {
+                let (sql, cells) = postgres_logs(query);
+                let kinds: Vec<Kind> = SPEND_LOGS.iter().map(|(_, kind)| *kind).collect();
+                self.ask(READING, &sql, &cells, &kinds).await?
+            }
         };
-        let kinds: Vec<Kind> = SPEND_LOGS.iter().map(|(_, kind)| *kind).collect();
-        let rows = self.ask("reading requests", &sql, &cells, &kinds).await?;
         Ok(rows.into_iter().map(log_row).collect())
     }
 }
 
-fn rows_max(query: &LogsQuery) -> Cell {
-    Cell::Int(query.limit.min(STORE_LOGS_ROWS_MAX).into())
-}
+/// What is being done.
+pub(super) const READING: &str = "reading requests";
 
 /// The day's first moment.
-fn midnight(day: Day) -> UnixMicros {
+pub(super) fn midnight(day: Day) -> UnixMicros {
     UnixMicros(day.start().0.saturating_mul(1_000_000))
 }
 
@@ -113,47 +114,12 @@ fn postgres_logs(query: &LogsQuery) -> (String, Vec<Cell>) {
         conditions.push("started_us < ?");
         cells.push(micros(Day(day.0.saturating_add(1))));
     }
-    cells.push(rows_max(query));
+    cells.push(Cell::Int(query.limit.min(STORE_LOGS_ROWS_MAX).into()));
     let names: Vec<&str> = SPEND_LOGS.iter().map(|(name, _)| *name).collect();
     let sql = format!(
         "SELECT {} FROM spend_logs {} ORDER BY started_us DESC, request_id DESC LIMIT ?",
         names.join(", "),
         all_of(&conditions)
-    );
-    (sql, cells)
-}
-
-/// By ranges of the primary key, from its end: ids know milliseconds, what is found is put in order. Names have no index, which would cost each request: a key's
-/// rows are found by walking the range.
-fn sqlite_logs(query: &LogsQuery) -> (String, Vec<Cell>) {
-    let (mut conditions, mut cells) = (Vec::new(), Vec::new());
-    if let Some(id) = &query.request_id {
-        conditions.push(
-            "request_id IN (SELECT ? UNION SELECT request_id FROM spend_rows WHERE litellm_call_id = ?)",
-        );
-        cells.extend([Cell::text(id), Cell::text(id)]);
-    }
-    if let Some(day) = query.start {
-        conditions.push("request_id >= ?");
-        cells.push(first_id(midnight(day)));
-    }
-    if let Some(day) = query.end {
-        conditions.push("request_id < ?");
-        cells.push(first_id(midnight(Day(day.0.saturating_add(1)))));
-    }
-    let mut rows =
-        format!("(SELECT * FROM spend_rows {} ORDER BY request_id DESC", all_of(&conditions));
-    if let Some(key) = &query.api_key {
-        rows = format!(
-            "(SELECT * FROM {rows} LIMIT {STORE_SEARCHED_ROWS_MAX}) \
-             WHERE names IN (SELECT id FROM spend_names WHERE api_key = ?) ORDER BY request_id DESC"
-        );
-        cells.push(Cell::text(key));
-    }
-    cells.push(rows_max(query));
-    let sql = format!(
-        "{} ORDER BY started_us DESC, request_id DESC",
-        select(&format!("{rows} LIMIT ?)"), "")
     );
     (sql, cells)
 }

@@ -7,17 +7,25 @@
 
 use super::error::Failure;
 use super::session::{Session, Value};
-use super::{Access, columns::Cell, columns::Kind, packed};
+use super::{Access, chunk, columns::Cell, columns::Kind};
 
 /// The version that this Outcrop reads and writes.
 pub(super) fn newest() -> i64 {
     i64::try_from(SQLITE.len()).expect("a handful")
 }
 
-const SQLITE: [&str; 2] =
-    [include_str!("schema/sqlite_1.sql"), include_str!("schema/sqlite_2.sql")];
-const POSTGRES: [&str; 2] =
-    [include_str!("schema/postgres_1.sql"), include_str!("schema/postgres_2.sql")];
+const SQLITE: [&str; 4] = [
+    include_str!("schema/sqlite_1.sql"),
+    include_str!("schema/sqlite_2.sql"),
+    include_str!("schema/sqlite_3.sql"),
+    include_str!("schema/sqlite_4.sql"),
+];
+const POSTGRES: [&str; 4] = [
+    include_str!("schema/postgres_1.sql"),
+    include_str!("schema/postgres_2.sql"),
+    include_str!("schema/postgres_3.sql"),
+    include_str!("schema/postgres_4.sql"),
+];
 const _: () = assert!(SQLITE.len() == POSTGRES.len());
 
 /// PostgreSQL's lock for who makes the tables: "outcrop" in bytes.
@@ -64,7 +72,7 @@ pub(super) async fn ensure(session: &mut Session, access: Access) -> Result<(), 
         session.execute("INSERT INTO outcrop_schema (version) VALUES (?)", number).await?;
     }
     if let Session::Sqlite(_) = session {
-        session.script(&packed::view()).await?;
+        session.script(&chunk::view()).await?;
     }
     session.commit().await
 }

@@ -54,10 +54,6 @@ impl Session {
         self.script("COMMIT").await
     }
 
-    pub(super) async fn rollback(&mut self) -> Result<(), Failure> {
-        self.script("ROLLBACK").await
-    }
-
     /// Statements without values.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), Failure> {
         match self {
@@ -85,27 +81,6 @@ impl Session {
             Self::Sqlite(it) => it.rows(sql, cells, kinds).await,
             Self::Postgres(it) => it.rows(sql, cells, kinds).await,
         }
-    }
-
-    /// Inserts the rows that stand one behind the other in `cells`; how many were new or changed.
-    pub(super) async fn insert(&mut self, bulk: &Bulk, cells: &[Cell]) -> Result<u64, Failure> {
-        match self {
-            Self::Sqlite(it) => it.insert(bulk, cells).await,
-            Self::Postgres(it) => it.insert(bulk, cells).await,
-        }
-    }
-
-    /// As [`Self::insert`], and gives the request ids of those that were new.
-    pub(super) async fn insert_and_tell(
-        &mut self,
-        bulk: &Bulk,
-        cells: &[Cell],
-    ) -> Result<Vec<String>, Failure> {
-        let rows = match self {
-            Self::Sqlite(it) => it.insert_and_tell(bulk, cells).await?,
-            Self::Postgres(it) => it.insert_and_tell(bulk, cells).await?,
-        };
-        Ok(rows.into_iter().flatten().filter_map(Value::into_text).collect())
     }
 }
 

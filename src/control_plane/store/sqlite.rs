@@ -21,6 +21,7 @@ use sqlx::{
     },
 };
 
+use super::chunk::NamesOfRow;
 use super::columns::{Cell, Kind, NAMES};
 use super::error::Failure;
 use super::session::{Bulk, Value};
@@ -28,9 +29,6 @@ use crate::limits::{STORE_BUSY_MS_MAX, STORE_NAMES_KEPT_MAX, STORE_ROWS_PER_STAT
 
 /// Statements whose text is kept. sqlx keeps as many prepared.
 const STATEMENTS_MAX: usize = 64;
-
-/// One row of `spend_names`.
-type NamesOfRow = [Arc<str>; NAMES.len()];
 
 /// How a file is opened.
 #[derive(Clone, Debug)]
@@ -61,7 +59,7 @@ impl Target {
             .disable_statement_logging();
         if !self.read_only {
             options = options
-                .page_size(8192)
+                .page_size(16_384)
                 // Or each INSERT of many rows makes a file, in case it must be undone.
                 .pragma("temp_store", "MEMORY")
                 .journal_mode(SqliteJournalMode::Wal)
@@ -82,6 +80,11 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 impl Session {
+    /// For statements that have no place here.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), Failure> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await?;
         Ok(())
@@ -159,26 +162,6 @@ impl Session {
             affected += query.execute(&mut self.connection).await?.rows_affected();
         }
         Ok(affected)
-    }
-
-    pub(super) async fn insert_and_tell(
-        &mut self,
-        bulk: &Bulk,
-        cells: &[Cell],
-    ) -> Result<Vec<Vec<Value>>, Failure> {
-        let mut told = Vec::new();
-        for (rows, cells) in pieces(cells, bulk.columns.len()) {
-            let width = bulk.columns.len();
-            let sql =
-                format!("{} RETURNING request_id", self.statement(bulk, rows, Used::all(width)));
-            let arguments = arguments(cells, width, Used::all(width))?;
-            let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
-            let rows = query.fetch_all(&mut self.connection).await?;
-            for row in &rows {
-                told.push(values(row, &[Kind::Text])?);
-            }
-        }
-        Ok(told)
     }
 
     fn statement(&mut self, bulk: &Bulk, rows: usize, used: Used) -> Arc<str> {
@@ -270,14 +253,11 @@ fn values(row: &SqliteRow, kinds: &[Kind]) -> Result<Vec<Value>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        control_plane::store::{packed::SPEND_ROWS, rollup::DAILY_SPEND},
-        limits::SQLITE_VALUES_MAX,
-    };
+    use crate::{control_plane::store::rollup::DAILY_SPEND, limits::SQLITE_VALUES_MAX};
 
     #[test]
     fn a_statement_has_no_more_values_than_it_may() {
-        for width in [SPEND_ROWS.len(), DAILY_SPEND.len(), NAMES.len()] {
+        for width in [DAILY_SPEND.len(), NAMES.len()] {
             assert!(width * STORE_ROWS_PER_STATEMENT_MAX <= SQLITE_VALUES_MAX);
         }
     }

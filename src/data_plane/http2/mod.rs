@@ -42,8 +42,8 @@ use crate::{
     },
     net::{
         clock,
+        line::Line,
         runtime::{self, Contained, timeout, timeout_at},
-        tcp::Socket,
     },
 };
 
@@ -91,9 +91,9 @@ impl Session {
 }
 
 /// Serves a connection whose first bytes, the preface, are in `inbox`, to its end.
-pub async fn serve(inbox: &Inbox, socket: &Socket, address: IpAddr, worker: &Rc<Worker>) {
+pub async fn serve(inbox: &Inbox, line: &Line, address: IpAddr, worker: &Rc<Worker>) {
     let outbox = Outbox::default();
-    let mut sending = pin!(outbox.run(socket));
+    let mut sending = pin!(outbox.run(line));
     let mut streams = pin!(accept_streams(Wire { inbox, outbox: &outbox }, address, worker));
     let mut are_over = false;
     poll_fn(|context| {
@@ -113,7 +113,8 @@ pub async fn serve(inbox: &Inbox, socket: &Socket, address: IpAddr, worker: &Rc<
 
 /// What comes next of a connection.
 enum Next {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    /// Boxed: the answer to the other question is nothing.
+    Stream(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
     End,
 }
 
@@ -133,7 +134,7 @@ async fn accept_streams(wire: Wire<'_>, address: IpAddr, worker: &Rc<Worker>) {
     loop {
         let next = pin!(next(&mut connection, &session, worker));
         match timeout_at(session.patience(), next).await {
-            Ok(Next::Stream(request, respond)) => begin(request, respond, &session, worker),
+            Ok(Next::Stream(asked)) => begin(*asked, &session, worker),
             Ok(Next::End) => return,
             Err(_elapsed) if clock::now() < session.patience() => {}
             Err(_elapsed) if session.has_said_so.get() => return,
@@ -169,7 +170,7 @@ async fn next(
             session.has_said_so.set(true);
         }
         connection.poll_accept(context).map(|accepted| match accepted {
-            Some(Ok((request, respond))) => Next::Stream(request, respond),
+            Some(Ok(asked)) => Next::Stream(Box::new(asked)),
             // The codec has told the client what was wrong, or there is nobody to tell.
             Some(Err(_)) | None => Next::End,
         })
@@ -178,8 +179,7 @@ async fn next(
 }
 
 fn begin(
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
+    (request, mut respond): (Request<RecvStream>, SendResponse<Bytes>),
     session: &Rc<Session>,
     worker: &Rc<Worker>,
 ) {

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     data_plane::inbox::Inbox,
     limits::{CLIENT_STALL_MS_MAX, FLOW_BUFFER_BYTES, OUTBOX_BYTES_MAX},
-    net::tcp::Socket,
+    net::line::Line,
 };
 
 /// What is on its way to the client.
@@ -36,7 +36,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Sends whatever waits. Never ends; dropping it kills the connection.
-    pub async fn run(&self, socket: &Socket) {
+    pub async fn run(&self, line: &Line) {
         let stall = Duration::from_millis(CLIENT_STALL_MS_MAX);
         let mut spare = Vec::new();
         loop {
@@ -44,7 +44,7 @@ impl Outbox {
             poll_fn(|_| if self.has_order() { Poll::Ready(()) } else { Poll::Pending }).await;
             let bytes = mem::replace(&mut *self.waiting.borrow_mut(), spare);
             self.is_sending.set(true);
-            let (result, returned) = socket.send(bytes, 0, stall).await;
+            let (result, returned) = line.send(bytes, 0, stall).await;
             self.is_sending.set(false);
             if result.is_err() {
                 self.has_failed.set(true);

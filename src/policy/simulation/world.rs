@@ -188,7 +188,7 @@ impl World {
                 let core = self.random.usize(..self.cores.len());
                 let now_ms = self.now_ms();
                 self.cores[core].begin(now_ms);
-                self.decide(core, Trial::new(0, None, 5));
+                self.decide(core, Trial::new(0, None, 5, true));
             }
             Event::Resume { core, trial } => self.decide(core, trial),
             Event::Head { core, mut trial, mut lease, does } => {

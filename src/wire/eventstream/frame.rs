@@ -54,7 +54,13 @@ impl<'a> Frame<'a> {
     /// Its headers, in the order sent. They are bounded, but only [`Headers`] looks into them.
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        Headers::new(&self.bytes[PRELUDE_BYTES..PRELUDE_BYTES + self.headers_bytes])
+        Headers::new(self.raw_headers())
+    }
+
+    /// Its headers as they were sent: what is the same in two frames means the same.
+    #[must_use]
+    pub fn raw_headers(&self) -> &'a [u8] {
+        &self.bytes[PRELUDE_BYTES..PRELUDE_BYTES + self.headers_bytes]
     }
 
     /// What follows the headers: JSON, for all that Bedrock sends.

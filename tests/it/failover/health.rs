@@ -7,13 +7,15 @@ use outcrop::{
 use serde_json::{Value, json};
 
 use crate::{
+    client_operations::passthrough_to,
     http::request,
-    proxy::{BEARER, Deployment, INVOKE, Proxy, under_both_drivers},
+    proxy::{BEARER, Deployment, INVOKE, ONE_ATTEMPT, Proxy, under_both_drivers},
 };
 
 under_both_drivers!(
     health_says_how_each_stands_and_spends_nothing,
     a_probe_asks_each_once,
+    wildcards_and_services_stand_there_too,
     the_model_list_is_shown_without_secrets,
 );
 
@@ -98,6 +100,34 @@ fn a_probe_asks_each_once(driver: DriverChoice) {
     assert!(is_healthy, "{described:#}");
     assert_eq!(good.record().last().expect("a request").model_id, "amazon.titan-embed-text-v2:0");
     assert!(!proxy.rows(3).is_empty(), "what it costs is accounted for");
+}
+
+fn wildcards_and_services_stand_there_too(driver: DriverChoice) {
+    let (good, bad) = (stand_in(""), stand_in("status=503"));
+    let wildcard = Deployment::plain(good.address()).named("bedrock/*").of("bedrock/*");
+    let outcrop = format!("{ONE_ATTEMPT}{}", passthrough_to(&bad));
+    let proxy = Proxy::start(driver, None, &[wildcard.with_id("any")], &outcrop);
+    let (is_healthy, described) = health(&proxy, "", "any");
+    assert!(is_healthy && described["state"] == "not_asked_yet", "{described:#}");
+    assert_eq!(described["model"], "bedrock/*");
+    let services = ["bedrock-runtime", "bedrock-agent-runtime", "bedrock"];
+    let ids = services.map(|name| format!("passthrough/{name}"));
+    assert!(ids.iter().all(|id| health(&proxy, "", id).0));
+
+    let ask = |line: &str| proxy.connect().ask(request(line, BEARER, b"{}")).head.status;
+    assert_eq!(ask("POST /bedrock/model/anthropic.claude-v2:1/invoke HTTP/1.1"), 200);
+    assert_eq!(ask("POST /bedrock/rerank HTTP/1.1"), 503);
+    let asked = good.record().requests() + bad.record().requests();
+    for query in ["", "?probe=true"] {
+        let (is_healthy, described) = health(&proxy, query, "any");
+        assert!(is_healthy && described["state"] == "well", "{described:#}");
+        let (is_healthy, described) = health(&proxy, query, &ids[1]);
+        assert!(!is_healthy, "{described:#}");
+        assert_eq!(described["last_failure"]["failure"], "unavailable", "{described:#}");
+        assert_eq!(described["probe"]["skipped"].is_string(), !query.is_empty());
+        assert!(health(&proxy, query, &ids[2]).0, "nobody has asked it yet");
+    }
+    assert_eq!(good.record().requests() + bad.record().requests(), asked, "nobody was probed");
 }
 
 fn the_model_list_is_shown_without_secrets(driver: DriverChoice) {

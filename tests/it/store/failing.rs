@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use outcrop::control_plane::store::{Access, Reaction, SQLITE_FILE, Store};
 use outcrop::secret::Secret;
 
-use super::place::{Place, entries, on_both, run, store};
+use super::place::{Place, entries, on_both, record, run, store};
 use super::{sums, total};
 use crate::postgres::{PASSWORD, PASSWORD_IN_URL, Postgres};
 use crate::running::scratch;
@@ -22,7 +22,7 @@ fn tables_of_a_newer_outcrop_are_left_alone(place: &Place) {
         place.script("INSERT INTO outcrop_schema (version) VALUES (99)").await;
         for access in [Access::Write, Access::Read] {
             let store = Store::open(&place.accounting, access).expect("a store");
-            let error = store.record(&entries(20, 2), &place.names).await.expect_err("a refusal");
+            let error = record(&store, &entries(20, 2), &place.names).await.expect_err("a refusal");
             assert_eq!(error.reaction, Reaction::Broken, "{error}");
             let text = error.to_string();
             assert!(text.contains("version 99, made by a newer Outcrop"), "{text}");
@@ -40,9 +40,9 @@ fn a_reader_changes_nothing(place: &Place) {
         assert!(!place.accounting.data_dir.join(SQLITE_FILE).exists(), "no file was made");
         let writer = store(place);
         let all = entries(21, 5);
-        writer.record(&all[..4], &place.names).await.expect("recorded");
+        record(&writer, &all[..4], &place.names).await.expect("recorded");
         assert_eq!(total(&reader).await, sums(&all[..4]), "while the writer has it open");
-        let error = reader.record(&all, &place.names).await.expect_err("read-only");
+        let error = record(&reader, &all, &place.names).await.expect_err("read-only");
         assert!(!error.to_string().is_empty());
         assert_eq!(total(&reader).await, sums(&all[..4]));
     });
@@ -63,10 +63,10 @@ fn a_call_may_be_cancelled(place: &Place) {
             tokio::select! {
                 biased;
                 () = cut => {}
-                result = store.record(&all, &place.names) => result.expect("recorded"),
+                result = record(&store, &all, &place.names) => result.expect("recorded"),
             }
         }
-        store.record(&all, &place.names).await.expect("recorded");
+        record(&store, &all, &place.names).await.expect("recorded");
         assert_eq!(total(&store).await, sums(&all));
     });
 }
@@ -86,7 +86,7 @@ fn a_server_that_stops_comes_back() {
     server.stop();
     let store = store(&place);
     let away = |what: &str| {
-        let error = runtime.block_on(store.record(&all, &place.names)).expect_err(what);
+        let error = runtime.block_on(record(&store, &all, &place.names)).expect_err(what);
         let text = format!("{error} {error:?}");
         assert!(error.is_away(), "{what}: {text}");
         assert!(text.contains("127.0.0.1") && text.contains("database litellm"), "{text}");
@@ -94,14 +94,14 @@ fn a_server_that_stops_comes_back() {
     };
     away("away at start");
     server.start_again();
-    runtime.block_on(store.record(&all[..300], &place.names)).expect("it is back");
+    runtime.block_on(record(&store, &all[..300], &place.names)).expect("it is back");
     assert_eq!(runtime.block_on(total(&store)), sums(&all[..300]));
     server.crash();
     away("away later");
     away("and still");
     assert!(runtime.block_on(store.report(&super::ALL)).is_err());
     server.start_again();
-    runtime.block_on(store.record(&all, &place.names)).expect("it is back");
+    runtime.block_on(record(&store, &all, &place.names)).expect("it is back");
     assert_eq!(runtime.block_on(total(&store)), sums(&all));
     // A restart that nobody noticed: a question is asked again.
     server.stop();
@@ -141,7 +141,7 @@ fn a_schema_of_its_own_is_made() {
     place.accounting.database_url =
         Some(Secret::new(format!("{}&schema=my%20spend", url.expose())));
     run(async {
-        store(&place).record(&entries(24, 3), &place.names).await.expect("recorded");
+        record(&store(&place), &entries(24, 3), &place.names).await.expect("recorded");
         assert_eq!(place.number("SELECT COUNT(*) FROM \"my spend\".spend_logs").await, 3);
         assert_eq!(
             place.text("SELECT COALESCE(to_regclass('public.spend_logs')::TEXT, 'none')").await,
@@ -155,11 +155,11 @@ fn a_full_disk_takes_a_batch_whole_or_not_at_all() {
     let place = Place::sqlite();
     run(async {
         let mut store = store(&place);
-        store.limit_pages(60);
+        store.limit_pages(30);
         let all = entries(25, 5000);
         let mut stored = 0;
         let error = loop {
-            match store.record(&all[stored..stored + 100], &place.names).await {
+            match record(&store, &all[stored..stored + 100], &place.names).await {
                 Ok(()) => stored += 100,
                 Err(error) => break error,
             }
@@ -171,7 +171,7 @@ fn a_full_disk_takes_a_batch_whole_or_not_at_all() {
         assert_eq!(usize::try_from(rows), Ok(stored), "nothing half-written");
         let roomy = self::store(&place);
         assert_eq!(total(&roomy).await, sums(&all[..stored]));
-        roomy.record(&all, &place.names).await.expect("there is room again");
+        record(&roomy, &all, &place.names).await.expect("there is room again");
         assert_eq!(total(&roomy).await, sums(&all));
     });
 }
@@ -183,18 +183,18 @@ fn a_file_that_another_process_holds_is_away() {
         use sqlx::{Connection as _, SqliteConnection};
         let all = entries(26, 10);
         let store = store(&place);
-        store.record(&all[..5], &place.names).await.expect("recorded");
+        record(&store, &all[..5], &place.names).await.expect("recorded");
         let file = place.accounting.data_dir.join(SQLITE_FILE);
         let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "nobody else's to read");
         let url = format!("sqlite://{}", file.display());
         let mut holder = SqliteConnection::connect(&url).await.expect("a second connection");
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut holder).await.expect("held");
-        let error = store.record(&all, &place.names).await.expect_err("held");
+        let error = record(&store, &all, &place.names).await.expect_err("held");
         assert!(error.is_away() && error.to_string().contains("another process"), "{error}");
         assert_eq!(total(&store).await, sums(&all[..5]), "readers do not wait");
         sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.expect("let go");
-        store.record(&all, &place.names).await.expect("recorded");
+        record(&store, &all, &place.names).await.expect("recorded");
         assert_eq!(total(&store).await, sums(&all));
     });
 }

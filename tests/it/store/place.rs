@@ -7,10 +7,11 @@ use outcrop::bedrock::fault::ErrorName;
 use outcrop::bedrock::operation::Action;
 use outcrop::bedrock::usage::{ServiceTier, Told, Usage};
 use outcrop::boundary::ledger::entry::*;
+use outcrop::control_plane::bookkeeper::Before;
 use outcrop::control_plane::config::Accounting;
 use outcrop::control_plane::names::{DeploymentName, KeyName, Names};
 use outcrop::control_plane::spend::Day;
-use outcrop::control_plane::store::{Access, SQLITE_FILE, Store};
+use outcrop::control_plane::store::{Access, SQLITE_FILE, Store, StoreError};
 use outcrop::secret::Secret;
 use outcrop::units::{PicoUsd, RequestId, Tokens, UnixMicros};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
@@ -87,7 +88,7 @@ impl Place {
 
     /// By another connection than the store's. `@` is the table of rows, which in SQLite has a view over it.
     pub async fn script(&self, sql: &str) {
-        let rows = if self.is_postgres() { "spend_logs" } else { "spend_rows" };
+        let rows = if self.is_postgres() { "spend_logs" } else { "spend_chunks" };
         let sql = AssertSqlSafe(sql.replace('@', rows));
         if self.is_postgres() {
             let mut it = PgConnection::connect(&self.url).await.expect("a server");
@@ -155,6 +156,12 @@ pub fn run<T>(work: impl Future<Output = T>) -> T {
 
 pub fn store(place: &Place) -> Store {
     Store::open(&place.accounting, Access::Write).expect("a store")
+}
+
+/// As of entries that the store may know.
+pub async fn record(store: &Store, entries: &[Entry], names: &Names) -> Result<(), StoreError> {
+    let entries: Vec<&Entry> = entries.iter().collect();
+    store.record(&entries, names, Before::Perhaps).await
 }
 
 pub fn deployment_name(number: usize) -> DeploymentName {

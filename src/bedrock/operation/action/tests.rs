@@ -107,3 +107,16 @@ fn sets_hold_what_was_put_in() {
         assert!(Action::ALL.into_iter().all(|it| set.has(it) == (it == action)));
     }
 }
+
+#[test]
+fn what_makes_or_starts_something_is_not_repeatable() {
+    for action in Action::ALL.into_iter().filter(|action| *action != Action::Unlisted) {
+        let name = action.name();
+        let makes = ["Start", "Create", "PutInv", "InvokeAgent", "InvokeInline", "InvokeFlow"];
+        let is_once = makes.iter().any(|start| name.starts_with(start))
+            || name.starts_with("RetrieveAndGenerate");
+        assert_eq!(action.is_repeatable(action.method()), !is_once, "{name}");
+    }
+    assert!(Action::Unlisted.is_repeatable(Method::Get));
+    assert!(!Action::Unlisted.is_repeatable(Method::Post));
+}

@@ -35,6 +35,7 @@ fn specimen() -> Entry {
             output: Some(Tokens(u64::MAX)),
             cache_read: Some(Tokens(0)),
             search_queries: Some(3),
+            guardrail_units: Some(0),
             service_tier: Some(ServiceTier::Priority),
             told: Some(Told { output: Some(Tokens(9)), ..Told::default() }),
             partial: true,
@@ -75,6 +76,18 @@ fn an_entry_survives_its_encoding() {
     for why in reasons {
         let entry = Entry { charge: Charge::Unknown(why), ..Entry::default() };
         assert_eq!(Entry::decode(&entry.encode(1)), Ok((1, entry)));
+    }
+}
+
+#[test]
+fn a_guardrails_units_have_three_bytes_and_saturate() {
+    let most = (1 << 24) - 2;
+    for (units, kept) in [(0, 0), (1, 1), (most, most), (most + 1, most), (u64::MAX, most)] {
+        let with = |units| {
+            let usage = Usage { guardrail_units: Some(units), ..Usage::default() };
+            Entry { usage, ..Entry::default() }
+        };
+        assert_eq!(Entry::decode(&with(units).encode(1)), Ok((1, with(kept))), "{units}");
     }
 }
 

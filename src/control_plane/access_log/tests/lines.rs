@@ -92,6 +92,7 @@ fn each_field_is_documented() {
         video_seconds: Some(1),
         audio_seconds: Some(1),
         search_queries: Some(1),
+        guardrail_units: Some(1),
         partial: true,
         told: Some(Told {
             input: Some(Tokens(1)),

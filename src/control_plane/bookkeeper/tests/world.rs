@@ -16,7 +16,7 @@ use crate::{
         entry::{Entry, Outcome},
         open,
     },
-    control_plane::bookkeeper::{Bookkeeper, Report, Sink, SinkError, spill::Create},
+    control_plane::bookkeeper::{Before, Bookkeeper, Report, Sink, SinkError, spill::Create},
     units::RequestId,
 };
 
@@ -47,7 +47,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    fn take(&self, entries: &[Entry]) {
+    fn take(&self, entries: &[&Entry], before: Before) {
         let mut rows = self.rows.borrow_mut();
         for entry in entries {
             let mut is_known = true;
@@ -55,30 +55,31 @@ impl Store {
                 is_known = false;
                 entry.outcome
             });
+            assert!(!is_known || before == Before::Perhaps, "given before, and it was said never");
             self.repeated.set(self.repeated.get() + u32::from(is_known));
         }
     }
 }
 
 impl Sink for Rc<Store> {
-    async fn record(&self, entries: &[Entry]) -> Result<(), SinkError> {
+    async fn record(&self, entries: &[&Entry], before: Before) -> Result<(), SinkError> {
         self.calls.set(self.calls.get() + 1);
         assert!(!entries.is_empty(), "nothing is no reason for a call");
         let failed = Err(SinkError { what: "connection refused".into() });
         match self.manners.get() {
-            Manners::Works => self.take(entries),
+            Manners::Works => self.take(entries, before),
             Manners::Fails => return failed,
             Manners::Hangs => std::future::pending().await,
             Manners::Slow(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
-                self.take(entries);
+                self.take(entries, before);
             }
             Manners::Lies => {
-                self.take(entries);
+                self.take(entries, before);
                 return failed;
             }
             Manners::FailsMidway => {
-                self.take(&entries[..entries.len().div_ceil(2)]);
+                self.take(&entries[..entries.len().div_ceil(2)], before);
                 return failed;
             }
         }

@@ -128,6 +128,17 @@ model_list:
 }
 
 #[test]
+fn what_only_the_process_can_say_is_told() {
+    let variables = "environment_variables: {AWS_CONTAINER_CREDENTIALS_FULL_URI: http://x}\n";
+    let yaml =
+        format!("{variables}{}", entry("model: a.b, aws_region_name: us-east-1, api_key: k"));
+    check(&yaml, &[], &["AWS_CONTAINER_CREDENTIALS_FULL_URI: is seen by os.environ/… only"]);
+    let identity = "environment_variables: {AWS_WEB_IDENTITY_TOKEN_FILE: /t, AWS_ROLE_ARN: a}\n";
+    let role = "model: a.b, aws_region_name: us-east-1, aws_role_name: b";
+    refuse(&format!("{identity}{}", entry(role)), &[], &["aws_role_name: would be assumed with"]);
+}
+
+#[test]
 fn variables_that_are_not_set_are_errors() {
     refuse(
         "litellm_settings:\n  callbacks:\n  - a\n  - os.environ/NOT_SET\n  cache_params: {password: os.environ/NOR_THIS}\n",

@@ -1,0 +1,2 @@
+-- SQLite's alone has changed.
+SELECT 1;
