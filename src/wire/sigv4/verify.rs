@@ -24,6 +24,8 @@ use crate::{
 
 /// All of Bedrock signs for it.
 const SERVICE: &str = "bedrock";
+/// What the JS SDK signs over HTTP/2 in the place of `host`, whose name it is there (RFC 9113 §8.3.1).
+const AUTHORITY: &str = ":authority";
 /// Hexadecimal digits of SHA-256.
 const HASH_DIGITS: usize = 64;
 
@@ -112,7 +114,7 @@ impl Unverified {
         let mut fields = [SignedField { name: "", value: b"" }; CLIENT_SIGNED_FIELDS_MAX];
         let mut count = 0;
         for name in names.split(';') {
-            for value in request.fields.all(name) {
+            for value in request.fields.all(field_of(name)) {
                 *fields.get_mut(count).ok_or(Refused::Incomplete)? = SignedField { name, value };
                 count += 1;
             }
@@ -194,7 +196,7 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
     for name in names.split(';') {
         let is_lower =
             name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
-        if name <= before || !is_lower || fields.get(name).is_none() {
+        if name <= before || !is_lower || fields.get(field_of(name)).is_none() {
             return Err(Refused::Incomplete);
         }
         before = name;
@@ -207,10 +209,16 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
         starts("x-amz-") || starts("x-amzn-bedrock-") || name.eq_ignore_ascii_case("content-type")
     };
     let is_missing = fields.iter().any(|(name, _)| must(name) && !is_signed(name));
-    if is_missing || !is_signed("host") || !is_signed("x-amz-date") {
+    let is_host_signed = is_signed("host") || is_signed(AUTHORITY);
+    if is_missing || !is_host_signed || !is_signed("x-amz-date") {
         return Err(Refused::Unsigned);
     }
     Ok(())
+}
+
+/// The field that a signed name means.
+fn field_of(name: &str) -> &str {
+    if name == AUTHORITY { "host" } else { name }
 }
 
 /// The value of a field that is there once.
