@@ -310,6 +310,18 @@ pub const LINGER_MS_MAX: u64 = 5_000;
 pub const ERRAND_MS_MAX: u64 = 30_000;
 /// How often a core looks whether an errand is done: the control plane cannot wake it. Ours.
 pub const ERRAND_LOOK_MS: u64 = 2;
+/// Streams of one HTTP/2 connection at once. Ours; the JS SDK has one. Hit: the client waits, or is refused.
+pub const HTTP2_STREAMS_MAX: u32 = 128;
+/// Request content of one stream that may be on its way to us. Ours.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// … of all streams of one connection. Ours: what they hold before an exchange takes it.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Streams that a client reset before we looked at them (CVE-2023-44487). Ours. Hit: GOAWAY, ENHANCE_YOUR_CALM.
+pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// Streams that a client reset, in a connection's life. Ours. Hit: GOAWAY; the others finish.
+pub const HTTP2_RESETS_MAX: u32 = 1_000;
+/// What waits to be sent on one HTTP/2 connection. Ours. Hit: the codec waits.
+pub const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 /// How long an early answer waits for content that nobody wants. Ours. Hit: the connection closes.
 pub const UNREAD_CONTENT_MS_MAX: u64 = 1_000;
 
@@ -382,15 +394,6 @@ pub const STORE_BUSY_MS_MAX: u64 = 5_000;
 /// Requests in one row of SQLite's. Ours: what a row costs is then next to nothing for each; what is known
 /// of one is found by reading so many.
 pub const STORE_CHUNK_ENTRIES_MAX: usize = 256;
-/// Streams that a client has under way on one connection of HTTP/2. As AWS's own servers. Hit: it waits.
-pub const H2_STREAMS_MAX: u32 = 128;
-/// Content that a client may send ahead on one stream. Ours. Hit: it waits.
-pub const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// And on all of a connection's. Ours. Hit: it waits.
-pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Streams that a client has reset before they were looked at, or that we reset for its mistakes. h2's defaults
-/// are of this order. Hit: the connection ends (CVE-2023-44487).
-pub const H2_RESETS_MAX: usize = 64;
 /// Making the tables, or moving what they hold, at start. Ours. Hit: it is tried at the next.
 pub const STORE_MIGRATE_MS_MAX: u64 = 600_000;
 /// How far apart requests may be to be looked for together. Ours: what lies between is read.

@@ -126,6 +126,12 @@ struct Serve {
         hide_default_value = true
     )]
     num_workers: usize,
+    /// Our certificate in PEM form, with those between it and an authority: clients come through TLS
+    #[arg(long = "ssl_certfile_path", alias = "ssl-certfile-path", value_name = "FILE")]
+    certificate: Option<String>,
+    /// Its key
+    #[arg(long = "ssl_keyfile_path", alias = "ssl-keyfile-path", value_name = "FILE")]
+    key: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -231,7 +237,15 @@ fn serve(flags: &Serve) -> ExitCode {
         say("--config FILE is needed: a LiteLLM config.yaml; `outcrop demo` needs none");
         return ExitCode::from(USAGE);
     };
-    let source = Source { path: path.clone(), environment: Environment::of_process() };
+    let mut environment = Environment::of_process();
+    for (name, value) in
+        [(config::CERTIFICATE_VARIABLE, &flags.certificate), (config::KEY_VARIABLE, &flags.key)]
+    {
+        if let Some(value) = value {
+            environment.override_with(name, value.clone());
+        }
+    }
+    let source = Source { path: path.clone(), environment };
     // Before anything is opened: the numbers that were passed must not be taken for others.
     let inherited = match inherited::take(|name| source.environment.get(name).map(str::to_owned)) {
         Ok(inherited) => inherited,
@@ -269,7 +283,8 @@ fn serve(flags: &Serve) -> ExitCode {
     };
     let deployments = loaded.settings.deployments.len();
     say(&format!("event loop: {}", running.driver_line));
-    say(&format!("listening on http://{} with {deployments} deployments", running.address()));
+    let scheme = if loaded.settings.tls.is_some() { "https" } else { "http" };
+    say(&format!("listening on {scheme}://{} with {deployments} deployments", running.address()));
     let program = Some(program());
     match running.wait(Plan { source, program, manager, predecessor, leaves_queue }, say) {
         Ok(()) => ExitCode::SUCCESS,

@@ -129,6 +129,7 @@ mod tests {
             driver: DriverChoice::Auto,
             max_request_bytes: 1,
             trusted_roots_file: None,
+            tls: None,
             price_map: None,
             bounds: Bounds::default(),
             shutdown_grace_s: 1,

@@ -5,7 +5,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{config::Settings, supervisor::RunError};
-use crate::net::tls::{self, Certificates, ClientTls};
+use crate::net::{
+    tls::{self, Certificates, ClientTls},
+    tls_server::ServerTls,
+};
 
 /// Reads what the settings name, and sees that TLS can be set up with it.
 ///
@@ -17,5 +20,6 @@ pub fn read(settings: &Settings) -> Result<Certificates, RunError> {
         RunError::TrustedRoots(file.map_or_else(PathBuf::new, Into::into), error)
     })?;
     ClientTls::new(Arc::clone(&trusted)).map_err(|error| RunError::Tls(error.to_string()))?;
-    Ok(Certificates { trusted })
+    let server = settings.tls.as_ref().map(ServerTls::read).transpose();
+    Ok(Certificates { trusted, server: server.map_err(RunError::Tls)? })
 }

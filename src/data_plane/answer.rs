@@ -310,7 +310,7 @@ fn accept(
     let client_framing = match (upstream_framing, intake.version) {
         (Framing::Length(_), _) => ClientFraming::Length,
         (_, Version::Http11) => ClientFraming::Chunked,
-        (_, Version::Http10) => ClientFraming::UntilClose,
+        (_, Version::Http10 | Version::Http2) => ClientFraming::UntilClose,
     };
     let client_keeps_alive =
         intake.keeps_alive && !context.is_draining && client_framing != ClientFraming::UntilClose;

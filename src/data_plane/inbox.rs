@@ -13,7 +13,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    io, mem,
+    mem,
     pin::Pin,
     task::Poll,
 };
@@ -21,24 +21,12 @@ use std::{
 use crate::{
     buffer::Buffer,
     limits::{HEAD_BYTES_MAX, IDLE_BUFFER_BYTES},
-    net::tcp::Socket,
+    net::line::Line,
 };
 
 /// The client sends no more: it closed, half-closed, or its connection failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gone;
-
-/// Where bytes come from.
-pub trait Source {
-    /// Appends what comes next; 0 is the end.
-    fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)>;
-}
-
-impl Source for &Socket {
-    fn receive(&mut self, buffer: Buffer) -> impl Future<Output = (io::Result<usize>, Buffer)> {
-        Socket::receive(self, buffer)
-    }
-}
 
 /// See the file's comment.
 #[derive(Default)]
@@ -66,14 +54,14 @@ enum Order {
 
 impl Inbox {
     /// Receives whenever bytes are ordered. Never ends; dropping it kills the connection.
-    pub async fn run(&self, source: &mut impl Source) {
+    pub async fn run(&self, line: &Line) {
         loop {
             let buffer = poll_fn(|_| match self.order.take() {
                 Order::Nothing => Poll::Pending, // the task's other half places an order and polls again
                 order => Poll::Ready(self.lend(order)),
             });
             let buffer = buffer.await;
-            let (result, buffer) = source.receive(buffer).await;
+            let (result, buffer) = line.receive(buffer).await;
             self.take_back(buffer);
             if !matches!(result, Ok(count) if count > 0) {
                 self.has_ended.set(true);
@@ -110,26 +98,15 @@ impl Inbox {
     /// [`Gone`]; what came before it can still be looked at.
     pub async fn receive(&self, room: usize) -> Result<(), Gone> {
         let before = self.length.get();
-        self.order(room);
+        if !self.is_posted.get() {
+            self.order.set(Order::More(room));
+        }
         poll_fn(|_| match self.length.get() > before {
             true => Poll::Ready(Ok(())),
             false if self.has_ended.get() => Poll::Ready(Err(Gone)),
             false => Poll::Pending,
         })
         .await
-    }
-
-    /// Asks for more, if that is not done yet.
-    pub fn order(&self, room: usize) {
-        if !self.is_posted.get() {
-            self.order.set(Order::More(room));
-        }
-    }
-
-    /// Whether nothing more comes.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.has_ended.get()
     }
 
     /// `future`, unless the client goes away first; then the caller drops `future`, and so kills the
@@ -180,6 +157,48 @@ impl Inbox {
         buffer.clear();
         self.length.set(self.length.get() - count);
         count
+    }
+
+    /// Orders bytes, as [`Self::receive`] does, for who does not wait: it is polled again when they are there.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn order(&self, room: usize) -> Result<(), Gone> {
+        if self.has_ended.get() {
+            return Err(Gone);
+        }
+        if !self.is_posted.get() {
+            self.order.set(Order::More(room));
+        }
+        Ok(())
+    }
+
+    /// In the place of [`Self::run`], for bytes that come otherwise: whether some are ordered. From then on
+    /// they count as posted, until they are put.
+    pub fn take_order(&self) -> bool {
+        let is_ordered = self.order.take() != Order::Nothing;
+        self.is_posted.set(self.is_posted.get() || is_ordered);
+        is_ordered
+    }
+
+    /// Puts bytes, in pieces.
+    pub fn put(&self, pieces: &[&[u8]]) {
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        pieces.iter().for_each(|piece| buffer.extend(piece));
+        self.length.set(buffer.filled().len());
+        self.is_posted.set(false);
+    }
+
+    /// No more will come.
+    pub fn end(&self) {
+        self.has_ended.set(true);
+    }
+
+    /// Whether no more will come.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.get()
     }
 
     /// Whether no byte is there.

@@ -75,8 +75,9 @@ pub async fn read_head(
             let intake = intake::judge(&head, snapshot, worker.birth(), room)?;
             Ok(Some((intake, head.length)))
         });
-        if let Some((intake, length)) = judged? {
+        if let Some((mut intake, length)) = judged? {
             client.inbox.consume(length);
+            intake.version = client.version(intake.version);
             return Ok(intake);
         }
         let deadline =

@@ -39,6 +39,7 @@ use crate::{
         runtime::{self, Driver, sleep},
         tcp::{Bound, Listener},
         tls::{Certificates, ClientTls},
+        tls_server::ServerTls,
     },
     policy::{balance::Balancer, budget::RetryBudget},
 };
@@ -115,6 +116,8 @@ pub struct Worker {
     acceptors: RefCell<Vec<Waker>>,
     /// Tasks that are connections, or accept them.
     alive: Cell<usize>,
+    /// Those of them that are streams of HTTP/2.
+    streams: Cell<usize>,
 }
 
 /// How far a core's end has come.
@@ -166,6 +169,7 @@ impl Worker {
             connections: RefCell::default(),
             acceptors: RefCell::default(),
             alive: Cell::new(0),
+            streams: Cell::new(0),
         })
     }
 
@@ -179,6 +183,12 @@ impl Worker {
     #[must_use]
     pub fn tls(&self) -> ClientTls {
         self.tls.borrow().0.clone()
+    }
+
+    /// What connections from clients are secured with; `None`: nothing.
+    #[must_use]
+    pub fn server_tls(&self) -> Option<ServerTls> {
+        self.tls.borrow().1.server.clone()
     }
 
     /// A uniform random number. Not for secrets.
@@ -233,7 +243,8 @@ impl Worker {
     /// Whether another connection may come.
     pub fn room(&self) -> Room {
         // Those that were accepted this instant are not among those noted.
-        let open = self.alive.get().saturating_sub(self.acceptors.borrow().len()) as u64;
+        let others = self.acceptors.borrow().len() + self.streams.get();
+        let open = self.alive.get().saturating_sub(others) as u64;
         let max = self.snapshot.borrow().bounds.connections_max;
         if open < max {
             return Room::ForOne;
@@ -256,6 +267,18 @@ impl Worker {
     /// It has ended.
     pub fn end_task(&self) {
         self.alive.set(self.alive.get() - 1);
+    }
+
+    /// A stream begins, which the core's end waits for.
+    pub fn begin_stream(&self) {
+        self.streams.set(self.streams.get() + 1);
+        self.begin_task();
+    }
+
+    /// It has ended.
+    pub fn end_stream(&self) {
+        self.streams.set(self.streams.get() - 1);
+        self.end_task();
     }
 
     /// Notes one who accepts, to be woken when a drain begins.

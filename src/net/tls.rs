@@ -1,4 +1,4 @@
-//! TLS towards upstream: rustls's unbuffered API over our own buffers.
+//! TLS towards upstream, and what both sides of it share: rustls's unbuffered API over our own buffers.
 //!
 //! rustls holds keys and the protocol's state; the ciphertext stays in the connection's receive buffer,
 //! where it is decrypted in place, and leaves from one send buffer. This file drives its states and
@@ -10,14 +10,15 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{Resumption, UnbufferedClientConnection},
+    client::{ClientConnectionData, Resumption, UnbufferedClientConnection},
     pki_types::{CertificateDer, ServerName, pem::PemObject},
+    server::{ServerConnectionData, UnbufferedServerConnection},
     unbuffered::{
         ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
     },
 };
 
-use super::tcp::Socket;
+use super::{tcp::Socket, tls_server::ServerTls};
 use crate::{
     buffer::Buffer,
     limits::{SESSIONS_MAX, TLS_RECORD_BYTES_MAX},
@@ -26,6 +27,8 @@ use crate::{
 /// Bytes that a record adds to its plaintext, at most: header, tag, content type (TLS 1.3), or header,
 /// explicit nonce and tag (TLS 1.2).
 const RECORD_OVERHEAD_BYTES: usize = 32;
+/// A record that holds an alert.
+const ALERT_BYTES_MAX: usize = 64;
 /// Plaintext of one record (RFC 8446 §5.1).
 const RECORD_PLAINTEXT_BYTES: usize = 16_384;
 
@@ -94,13 +97,15 @@ pub fn trusted_roots(extra: Option<&Path>) -> io::Result<Arc<RootCertStore>> {
 pub struct Certificates {
     /// What an upstream's chain may end in.
     pub trusted: Arc<RootCertStore>,
+    /// What clients are shown; `None`: they come in plain text.
+    pub server: Option<ServerTls>,
 }
 
 impl Certificates {
     /// Whether nobody could tell these from `other`.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.trusted.roots == other.trusted.roots
+        self.trusted.roots == other.trusted.roots && self.server == other.server
     }
 }
 
@@ -134,12 +139,12 @@ pub fn client_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, Tls
 }
 
 #[cfg(feature = "aws-lc")]
-fn provider() -> rustls::crypto::CryptoProvider {
+pub(super) fn provider() -> rustls::crypto::CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 
 #[cfg(not(feature = "aws-lc"))]
-fn provider() -> rustls::crypto::CryptoProvider {
+pub(super) fn provider() -> rustls::crypto::CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
@@ -168,8 +173,53 @@ pub enum Received {
     Closed,
 }
 
+/// A side of a connection, as rustls drives both.
+pub trait Side {
+    /// Its own state.
+    type Data;
+
+    /// The next thing to do.
+    fn process<'c, 'i>(
+        &'c mut self,
+        received: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    /// Whether the peer has not shown its last message yet.
+    fn is_shaking(&self) -> bool;
+}
+
+impl Side for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        received: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(received)
+    }
+
+    fn is_shaking(&self) -> bool {
+        self.is_handshaking()
+    }
+}
+
+impl Side for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        received: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(received)
+    }
+
+    fn is_shaking(&self) -> bool {
+        self.is_handshaking()
+    }
+}
+
 /// One TLS connection's keys and state.
-pub struct Session(UnbufferedClientConnection);
+pub struct Session<S = UnbufferedClientConnection>(S);
 
 impl Session {
     /// Performs the handshake on a fresh connection. Bound it with a time-out.
@@ -180,10 +230,22 @@ impl Session {
         tls: &ClientTls,
         peer: &PeerName,
         socket: &Socket,
+        received: Buffer,
+        stall: Duration,
+    ) -> Result<(Self, Buffer), TlsError> {
+        let connection = UnbufferedClientConnection::new(tls.0.clone(), peer.0.clone())?;
+        Self::shake(connection, socket, received, stall).await
+    }
+}
+
+impl<S: Side> Session<S> {
+    /// As [`Session::handshake`], of either side.
+    pub(super) async fn shake(
+        mut connection: S,
+        socket: &Socket,
         mut received: Buffer,
         stall: Duration,
     ) -> Result<(Self, Buffer), TlsError> {
-        let mut connection = UnbufferedClientConnection::new(tls.0.clone(), peer.0.clone())?;
         let mut outgoing = Vec::new();
         loop {
             let step = handshake_step(&mut connection, &mut received, &mut outgoing);
@@ -208,13 +270,24 @@ impl Session {
         }
     }
 
+    /// Says that nothing follows (`close_notify`).
+    pub fn close(&mut self, outgoing: &mut Vec<u8>) {
+        if let Ok(ConnectionState::WriteTraffic(mut writer)) = self.0.process(&mut []).state {
+            let start = outgoing.len();
+            outgoing.resize(start + ALERT_BYTES_MAX, 0);
+            // Without it the peer sees a bare close, which is no worse for us.
+            let written = writer.queue_close_notify(&mut outgoing[start..]).unwrap_or(0);
+            outgoing.truncate(start + written);
+        }
+    }
+
     /// Appends `plaintext`, as records, to `outgoing`.
     ///
     /// # Errors
     /// When the session is closed or its keys are used up.
     pub fn encrypt(&mut self, plaintext: &[u8], outgoing: &mut Vec<u8>) -> Result<(), TlsError> {
         let mut writer = loop {
-            match self.0.process_tls_records(&mut []).state? {
+            match self.0.process(&mut []).state? {
                 ConnectionState::WriteTraffic(writer) => break writer,
                 ConnectionState::EncodeTlsData(mut data) => encode(&mut data, outgoing)?,
                 ConnectionState::TransmitTlsData(data) => data.done(),
@@ -254,8 +327,7 @@ impl Session {
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<Received, TlsError> {
         loop {
-            let UnbufferedStatus { mut discard, state } =
-                self.0.process_tls_records(received.filled_mut());
+            let UnbufferedStatus { mut discard, state } = self.0.process(received.filled_mut());
             let mut end = None;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
@@ -287,12 +359,12 @@ enum Handshake {
     Done,
 }
 
-fn handshake_step(
-    connection: &mut UnbufferedClientConnection,
+fn handshake_step<S: Side>(
+    connection: &mut S,
     received: &mut Buffer,
     outgoing: &mut Vec<u8>,
 ) -> Result<Handshake, TlsError> {
-    let UnbufferedStatus { discard, state } = connection.process_tls_records(received.filled_mut());
+    let UnbufferedStatus { discard, state } = connection.process(received.filled_mut());
     let step = match state {
         Ok(ConnectionState::EncodeTlsData(mut data)) => {
             encode(&mut data, outgoing).map(|()| Handshake::Continue)
@@ -303,6 +375,7 @@ fn handshake_step(
             Ok(Handshake::Continue)
         }
         Ok(ConnectionState::BlockedHandshake) => Ok(Handshake::Read),
+        // A server may write before its client has shown that it is who it says.
         Ok(ConnectionState::WriteTraffic(_) | ConnectionState::ReadTraffic(_)) => {
             Ok(Handshake::Done)
         }
@@ -313,21 +386,22 @@ fn handshake_step(
     if step.is_err() {
         alert(connection, outgoing);
     }
-    step
+    match step {
+        Ok(Handshake::Done) if connection.is_shaking() => Ok(Handshake::Read),
+        step => step,
+    }
 }
 
 /// Queues the alert that tells the peer why the handshake failed.
-fn alert(connection: &mut UnbufferedClientConnection, outgoing: &mut Vec<u8>) {
-    if let Ok(ConnectionState::EncodeTlsData(mut data)) =
-        connection.process_tls_records(&mut []).state
-    {
+fn alert<S: Side>(connection: &mut S, outgoing: &mut Vec<u8>) {
+    if let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process(&mut []).state {
         // Without it the peer sees a bare close, which is no worse for us.
         let _ = encode(&mut data, outgoing);
     }
 }
 
-fn encode(
-    data: &mut rustls::unbuffered::EncodeTlsData<'_, rustls::client::ClientConnectionData>,
+fn encode<D>(
+    data: &mut rustls::unbuffered::EncodeTlsData<'_, D>,
     outgoing: &mut Vec<u8>,
 ) -> Result<(), TlsError> {
     let start = outgoing.len();

@@ -235,7 +235,7 @@ impl Core {
         let orders = Arc::new(Orders::default());
         orders.grace_ms.store(10_000, Ordering::Relaxed);
         let trusted = trusted_roots(None).expect("Mozilla's");
-        let certificates = Arc::new(ArcSwap::from_pointee(Certificates { trusted }));
+        let certificates = Arc::new(ArcSwap::from_pointee(Certificates { trusted, server: None }));
         let start = Start {
             bound: vec![bound],
             core: None,

@@ -6,6 +6,7 @@
 //! - [`client_operations`]: the same boto3, asking for guardrails, agents, knowledge bases, lists.
 //! - [`client_matrix`]: every client, every operation, every way to fail; it makes the tables of docs/clients.md.
 //! - [`client_signatures`]: clients that sign with a credential of ours, boto3 among them; and who signs wrong.
+//! - [`client_tls`]: clients through TLS, and with certificates of their own.
 //! - Requests from client to upstream and answers back, each test under io_uring and under epoll:
 //!   - [`content`]: the same bytes out as in, of every size, in every framing.
 //!   - [`arrival`]: bytes pass on arrival; a client that reads slowly or leaves.
@@ -56,6 +57,8 @@ mod client_matrix;
 mod client_operations;
 #[cfg(feature = "stand-in")]
 mod client_signatures;
+#[cfg(feature = "stand-in")]
+mod client_tls;
 #[cfg(feature = "stand-in")]
 mod clients;
 #[cfg(feature = "stand-in")]

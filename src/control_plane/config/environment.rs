@@ -48,6 +48,11 @@ impl Environment {
         self.all.insert(name, value.into());
     }
 
+    /// What a flag says stands over what the process was given.
+    pub fn override_with(&mut self, name: &str, value: String) {
+        self.all.insert(name.into(), value);
+    }
+
     /// Whether the configuration set `name`.
     #[must_use]
     pub fn is_configured(&self, name: &str) -> bool {

@@ -210,6 +210,16 @@ fn explain_settings(settings: &Settings, out: &mut impl fmt::Write) -> fmt::Resu
         write!(out, "; {max} requests on a connection")?;
     }
     writeln!(out)?;
+    match &settings.tls {
+        None => writeln!(out, "clients          in plain text, HTTP/1.1 and HTTP/2")?,
+        Some(files) => {
+            write!(out, "clients          through TLS, with {}", files.certificate.display())?;
+            if let Some(path) = &files.client_ca {
+                write!(out, "; they show a certificate of {}", path.display())?;
+            }
+            writeln!(out)?;
+        }
+    }
     writeln!(out, "driver           {driver}")?;
     writeln!(out, "shutdown grace   {} s", settings.shutdown_grace_s)?;
     match &settings.trusted_roots_file {

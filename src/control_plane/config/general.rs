@@ -11,6 +11,7 @@ use super::problem::Problems;
 use super::read::flag;
 use super::router;
 use super::settings::{Deployment, DriverChoice, Settings};
+use super::tls;
 use crate::boundary::snapshot::Bounds;
 use crate::limits;
 use crate::secret::Secret;
@@ -67,6 +68,7 @@ pub(super) fn read(
             problems,
         ),
         trusted_roots_file: environment.filled("SSL_CERT_FILE").map(Into::into),
+        tls: tls::read(root, value("outcrop", "tls"), environment, problems),
         bounds: bounds(&value, problems),
         shutdown_grace_s: shutdown_grace_s(value("outcrop", "shutdown_grace_s"), problems),
         price_map: None,

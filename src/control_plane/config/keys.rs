@@ -39,11 +39,14 @@ pub(super) const OUTCROP: Section = Section {
         max_connections_per_worker max_content_in_flight_mb_per_worker max_requests_per_connection \
         driver shutdown_grace_s prices data_dir ledger on_client_disconnect access_log first_frame_failover \
         request_timeout_s passthrough unlisted_models unlisted_paths client_credentials \
-        require_verified_signature",
+        require_verified_signature tls",
     others: "",
     families: "",
-    inner: &[("ledger", &LEDGER), ("passthrough", &PASSTHROUGH)],
+    inner: &[("ledger", &LEDGER), ("passthrough", &PASSTHROUGH), ("tls", &TLS)],
 };
+
+pub(super) const TLS: Section =
+    Section { honoured: "client_ca", others: "", families: "", inner: &[] };
 
 pub(super) const CLIENT_CREDENTIAL: Section =
     Section { honoured: "access_key_id secret_access_key", others: "", families: "", inner: &[] };

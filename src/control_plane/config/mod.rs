@@ -39,6 +39,7 @@ mod source;
 mod substitute;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod weight;
 mod yaml;
 
@@ -52,6 +53,7 @@ pub use settings::{
     OnClientDisconnect, OnFull, Own, Passthrough, Router, Settings,
 };
 pub use source::{Base, Origin, Role, Source, Token};
+pub use tls::{CERTIFICATE_VARIABLE, KEY_VARIABLE};
 
 /// Reads the configuration at `path`, and what it includes, and checks all of it.
 ///

@@ -8,6 +8,7 @@ use super::source::Origin;
 use crate::bedrock::operation::{ActionSet, Service};
 use crate::bedrock::price::{NoRate, Overrides, PriceMap, Priced, Question};
 use crate::boundary::snapshot::Bounds;
+use crate::net::tls_server::ServerFiles;
 use crate::policy::auth::ClientCredential;
 use crate::policy::group::{CoolDowns, Retries, Strategy};
 use crate::secret::Secret;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub max_request_bytes: u64,
     /// `SSL_CERT_FILE`: PEM certificates trusted besides Mozilla's.
     pub trusted_roots_file: Option<PathBuf>,
+    /// `SSL_CERTFILE_PATH`, `SSL_KEYFILE_PATH` and `outcrop.tls.client_ca`: what clients' connections are secured with.
+    pub tls: Option<ServerFiles>,
     /// `general_settings.max_in_flight_requests_per_worker`, and of `outcrop`: `max_connections_per_worker`,
     /// `max_content_in_flight_mb_per_worker`, `max_requests_per_connection`.
     pub bounds: Bounds,

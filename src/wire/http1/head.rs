@@ -24,6 +24,8 @@ pub enum Version {
     Http10,
     /// Persistent by default.
     Http11,
+    /// No head says it: a request that came in a stream, whose end is the answer's. No chunked coding.
+    Http2,
 }
 
 /// Why a head is refused. One variant per reaction; the peer that sent it erred.

@@ -24,8 +24,6 @@ use crate::{
 
 /// All of Bedrock signs for it.
 const SERVICE: &str = "bedrock";
-/// What the JS SDK signs over HTTP/2 in the place of `host`, whose name it is there (RFC 9113 §8.3.1).
-const AUTHORITY: &str = ":authority";
 /// Hexadecimal digits of SHA-256.
 const HASH_DIGITS: usize = 64;
 
@@ -114,7 +112,7 @@ impl Unverified {
         let mut fields = [SignedField { name: "", value: b"" }; CLIENT_SIGNED_FIELDS_MAX];
         let mut count = 0;
         for name in names.split(';') {
-            for value in request.fields.all(field_of(name)) {
+            for value in request.fields.all(carried_as(name)) {
                 *fields.get_mut(count).ok_or(Refused::Incomplete)? = SignedField { name, value };
                 count += 1;
             }
@@ -196,12 +194,13 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
     for name in names.split(';') {
         let is_lower =
             name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
-        if name <= before || !is_lower || fields.get(field_of(name)).is_none() {
+        if name <= before || !is_lower || fields.get(carried_as(name)).is_none() {
             return Err(Refused::Incomplete);
         }
         before = name;
     }
-    let is_signed = |wanted: &str| names.split(';').any(|name| name.eq_ignore_ascii_case(wanted));
+    let is_signed =
+        |wanted: &str| names.split(';').any(|name| carried_as(name).eq_ignore_ascii_case(wanted));
     let must = |name: &str| {
         let starts = |prefix: &str| {
             name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -209,16 +208,15 @@ fn check_names(names: &str, fields: Fields<'_, '_>) -> Result<(), Refused> {
         starts("x-amz-") || starts("x-amzn-bedrock-") || name.eq_ignore_ascii_case("content-type")
     };
     let is_missing = fields.iter().any(|(name, _)| must(name) && !is_signed(name));
-    let is_host_signed = is_signed("host") || is_signed(AUTHORITY);
-    if is_missing || !is_host_signed || !is_signed("x-amz-date") {
+    if is_missing || !is_signed("host") || !is_signed("x-amz-date") {
         return Err(Refused::Unsigned);
     }
     Ok(())
 }
 
-/// The field that a signed name means.
-fn field_of(name: &str) -> &str {
-    if name == AUTHORITY { "host" } else { name }
+/// The field that a signed name's value is in: over HTTP/2 the JS SDK signs `:authority`, which is the host.
+fn carried_as(name: &str) -> &str {
+    if name == ":authority" { "host" } else { name }
 }
 
 /// The value of a field that is there once.

@@ -89,7 +89,6 @@ fn other_protocols_are_refused() {
         ("POST\r\n".to_owned(), 400),
         ("HTTP/1.1 200 OK\r\n".to_owned(), 400),
         ("\0\0\0\0\r\n".to_owned(), 400),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
     ] {
         check_refused(&pair, &line, format!("{line}{rest}").as_bytes(), &[status]);
     }
