@@ -9,17 +9,23 @@ const CONTENT: &[u8] = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
 
 /// A head that our signer signed, which botocore's vectors and AWS's crate hold right.
 fn signed_head() -> String {
+    signed_head_with("host")
+}
+
+/// The same by a signer that calls the host so, among the names that it signs.
+fn signed_head_with(host_name: &'static str) -> String {
     let (target, host) = ("/bedrock/model/a.b-v1%3A0/invoke?x=1&a=%2F", "127.0.0.1:4000");
     let (path, query) = target.split_once('?').unwrap();
     let (mut canonical, mut canonical_query_) = (Vec::new(), Vec::new());
     canonical_path(path.as_bytes(), &mut canonical);
     canonical_query(query.as_bytes(), &mut canonical_query_);
-    let all = [
+    let mut all = [
         ("content-type", "application/json"),
-        ("host", host),
+        (host_name, host),
         ("x-amz-date", "20250701T120000Z"),
         ("x-amzn-bedrock-guardrailidentifier", "gr-1"),
     ];
+    all.sort_unstable();
     let fields = all.map(|(name, value)| SignedField { name, value: value.as_bytes() });
     let hash = digest(&SHA256, CONTENT);
     let signable = Signable {
@@ -36,6 +42,7 @@ fn signed_head() -> String {
     super::super::sign(&signable, &scope, &date, &key, &mut authorization);
     let mut head = format!("POST {target} HTTP/1.1\r\n");
     for (name, value) in all {
+        let name = if name == host_name { "host" } else { name };
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     let authorization = String::from_utf8(authorization).unwrap();
@@ -62,6 +69,18 @@ fn what_was_signed_is_taken_and_its_secret_must_be_right() {
     assert_eq!(verify(&head, CONTENT, &SECRET[1..], NOW), Err(Refused::Mismatch));
     assert_eq!(verify(&head, &CONTENT[1..], SECRET, NOW), Err(Refused::Mismatch));
     assert_eq!(verify(&head, b"", SECRET, NOW), Err(Refused::Mismatch));
+}
+
+/// As the JS SDK signs over HTTP/2, where the host has that name; it comes here as `host`.
+#[test]
+fn the_host_may_be_signed_as_the_authority() {
+    let head = signed_head_with(":authority");
+    assert!(head.contains("SignedHeaders=:authority;content-type;x-amz-date;"), "{head}");
+    assert_eq!(verify(&head, CONTENT, SECRET, NOW), Ok(()));
+    let elsewhere = head.replacen("host: 127.0.0.1:4000", "host: 127.0.0.1:4001", 1);
+    assert_eq!(verify(&elsewhere, CONTENT, SECRET, NOW), Err(Refused::Mismatch));
+    let without = head.replacen("host: 127.0.0.1:4000\r\n", "", 1);
+    assert_eq!(verify(&without, CONTENT, SECRET, NOW), Err(Refused::Incomplete));
 }
 
 #[test]

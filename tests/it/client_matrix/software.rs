@@ -45,6 +45,8 @@ pub(super) struct Client {
     /// In `clients/matrix/`.
     driver: &'static str,
     software: Software,
+    /// Speaks HTTP/2 with the proxy. The stand-in speaks HTTP/1.1 alone, so there it does that.
+    pub over_http2: bool,
     /// Sends a token rather than signing, where it can.
     pub bearer: bool,
     /// What it has.
@@ -70,12 +72,19 @@ const LANGCHAIN: Package = Package {
     variable: "OUTCROP_PYTHON_LANGCHAIN",
 };
 
-pub(super) const CLIENTS: [Client; 9] = [
+const AWS_SDK: [&str; 3] = [
+    "@aws-sdk/client-bedrock-runtime@3.1164.0",
+    "@aws-sdk/client-bedrock-agent-runtime@3.1164.0",
+    "@aws-sdk/client-bedrock@3.1164.0",
+];
+
+pub(super) const CLIENTS: [Client; 10] = [
     Client {
         name: "AWS CLI 1",
         version: "1.46.3",
         driver: "with_awscli.py",
         software: Software::Python(&AWSCLI),
+        over_http2: false,
         bearer: false,
         operations: &[
             "invoke",
@@ -93,6 +102,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "1.9.1",
         driver: "with_langchain.py",
         software: Software::Python(&LANGCHAIN),
+        over_http2: false,
         bearer: false,
         operations: &[
             "invoke",
@@ -109,6 +119,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "2.14.0",
         driver: "with_anthropic.py",
         software: Software::Python(&ANTHROPIC),
+        over_http2: false,
         bearer: false,
         operations: ANTHROPICS,
     },
@@ -117,6 +128,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "",
         driver: "with_curl.py",
         software: Software::Curl,
+        over_http2: false,
         bearer: true,
         operations: &ALL,
     },
@@ -125,6 +137,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "1.43.127",
         driver: "with_boto3.py",
         software: Software::Python(&clients::OLD.package),
+        over_http2: false,
         bearer: true,
         operations: &ALL,
     },
@@ -133,6 +146,16 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "1.44.8",
         driver: "with_boto3.py",
         software: Software::Python(&clients::CURRENT.package),
+        over_http2: false,
+        bearer: false,
+        operations: &ALL,
+    },
+    Client {
+        name: "AWS SDK for JavaScript 3",
+        version: "3.1164.0",
+        driver: "with_aws.mjs",
+        software: Software::Node("aws-sdk-js-3.1164.0", &AWS_SDK, ""),
+        over_http2: true,
         bearer: false,
         operations: &ALL,
     },
@@ -140,15 +163,8 @@ pub(super) const CLIENTS: [Client; 9] = [
         name: "AWS SDK for JavaScript 3, over HTTP/1.1",
         version: "3.1164.0",
         driver: "with_aws.mjs",
-        software: Software::Node(
-            "aws-sdk-js-3.1164.0",
-            &[
-                "@aws-sdk/client-bedrock-runtime@3.1164.0",
-                "@aws-sdk/client-bedrock-agent-runtime@3.1164.0",
-                "@aws-sdk/client-bedrock@3.1164.0",
-            ],
-            "http1",
-        ),
+        software: Software::Node("aws-sdk-js-3.1164.0", &AWS_SDK, "http1"),
+        over_http2: false,
         bearer: false,
         operations: &ALL,
     },
@@ -165,6 +181,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             ],
             "",
         ),
+        over_http2: false,
         bearer: false,
         operations: &[
             "invoke",
@@ -184,14 +201,15 @@ pub(super) const CLIENTS: [Client; 9] = [
         version: "1.1.3",
         driver: "with_anthropic.mjs",
         software: Software::Node("anthropic-js-1.1.3", &["@anthropic-ai/bedrock-sdk@1.1.3"], ""),
+        over_http2: false,
         bearer: true,
         operations: ANTHROPICS,
     },
 ];
 
 impl Client {
-    /// Its driver, ready to start; `None`, loudly, if the client cannot be had.
-    pub(super) fn command(&self) -> Option<Command> {
+    /// Its driver, ready to start at AWS or at the proxy; `None`, loudly, if the client cannot be had.
+    pub(super) fn command(&self, at_proxy: bool) -> Option<Command> {
         let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/matrix");
         let driver = driver.join(self.driver);
         let mut command = match self.software {
@@ -203,6 +221,7 @@ impl Client {
                     Ok(modules) => modules,
                     Err(why) => return self.missing(&why),
                 };
+                let argument = if self.over_http2 && !at_proxy { "http1" } else { argument };
                 let mut command = bounded(DRIVER_SECONDS_MAX, Path::new("node"));
                 command
                     .current_dir(modules)
