@@ -14,6 +14,7 @@
 //!   - [`credentials`]: where they come from, how they are renewed, and who is told when there is none.
 //!   - [`keys`]: what clients may send as a key, and what of a request goes no further.
 //!   - [`turns`]: one connection, many requests: pipelining, HTTP/1.0, `Expect`, its end.
+//!   - [`http2`]: many requests at once on one connection, and what may go wrong with one of them.
 //!   - [`cuts`]: an upstream that breaks off, or cannot be reached or trusted.
 //!   - [`reuse`]: upstream connections and TLS sessions: when they serve again, and when never.
 //!   - [`operations`]: what is no action on a model: where each goes, with which credential, at what cost.
@@ -81,6 +82,8 @@ mod hand_over;
 mod hostile;
 #[cfg(feature = "stand-in")]
 mod http;
+#[cfg(feature = "stand-in")]
+mod http2;
 #[cfg(feature = "stand-in")]
 mod keys;
 #[cfg(feature = "stand-in")]
