@@ -132,7 +132,7 @@ fn a_hundred_streams_share_one_connection(driver: DriverChoice) {
             assert!(end.is_ok() && content.len() == expected, "{end:?}");
         }
     });
-    assert_eq!(stand_in.record().requests() as usize, STREAMS + 1);
+    assert_eq!(stand_in.record().requests(), STREAMS as u64 + 1);
     let rows = proxy.rows(STREAMS + 1);
     assert!(rows.iter().all(|row| row["outcome"] == "whole"), "{rows:#?}");
 }
