@@ -5,7 +5,9 @@
 
 use std::{
     fmt::Write as _,
-    io,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -71,7 +73,7 @@ pub fn run(arguments: &Arguments, mut say: impl FnMut(&str)) -> Result<(), Strin
         .collect::<io::Result<_>>()
         .map_err(words("cannot start the stand-in"))?;
     let file = folder.0.join("config.yaml");
-    std::fs::write(&file, configuration(&stand_ins))
+    write_private(&file, &configuration(&stand_ins))
         .map_err(words("cannot write the demo's configuration"))?;
 
     let ca = ca.to_str().ok_or("the temporary folder's name is not UTF-8")?;
@@ -143,6 +145,13 @@ fn print_request(region: &str, seen: &Seen) {
         seen.status,
         seen.frames_sent,
     );
+}
+
+/// For us alone: it holds a secret, if one that everybody knows.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 fn configuration(stand_ins: &[StandIn]) -> String {

@@ -33,6 +33,7 @@
 //! - [`metrics_format`]: what Prometheus's own parsers make of our metrics.
 //! - [`sums`]: log, store and metrics of one mixed run add up to the same, and hold no secret.
 //! - [`stopping`]: the process: start, refusal to start, signals, exit codes, and what it never prints.
+//! - [`security`]: docs/security.md against the tests that it names; what an operator is warned of.
 //! - [`reload`]: SIGHUP: what changes at once, what does not, and what nobody notices.
 //! - [`hand_over`]: SIGUSR2: another binary takes over, and no client notices.
 //! - [`systemd`]: sockets from a service manager, and what it hears.
@@ -106,6 +107,7 @@ mod reload;
 mod reuse;
 #[cfg(feature = "stand-in")]
 mod running;
+mod security;
 #[cfg(feature = "stand-in")]
 mod signing;
 #[cfg(feature = "stand-in")]

@@ -6,6 +6,7 @@ use std::{
     fmt::Write as _,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -170,6 +171,8 @@ pub fn config_file(driver: DriverChoice, deployments: &[Deployment], general: &s
     )
     .expect("a String takes all");
     std::fs::write(&path, text).expect("a writable target/tmp");
+    // It holds secrets, which is warned of if all may read them.
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("ours");
     path
 }
 
