@@ -83,21 +83,12 @@ struct Side {
 
 #[test]
 fn every_client_reports_what_it_reports_against_aws() {
-    let [direct, behind] = [(); 2].map(|()| stand_in());
-    let deployment = Deployment::plain(behind.address()).named(MODEL);
-    let general = format!("{ONE_ATTEMPT}{}", passthrough_to(&behind));
-    let proxy = Proxy::start(DriverChoice::Auto, None, &[deployment], &general);
-    let pair = ClientCredential::derived(KEY);
-    let secret = pair.secret_access_key.expose().to_owned();
+    let direct = stand_in();
+    let (_proxy, proxied) = behind_a_proxy();
     let direct = Side {
         url: format!("http://{}", direct.address()),
         right: ["AKIAOUTCROPSTANDIN00", "outcrop-stand-in-secret", API_KEY].map(str::to_owned),
         stand_in: direct,
-    };
-    let proxied = Side {
-        url: format!("http://{}/bedrock", proxy.address()),
-        right: [pair.access_key_id, secret, KEY.to_owned()],
-        stand_in: behind,
     };
     let next = AtomicUsize::new(0);
     let lane = || {
@@ -115,6 +106,37 @@ fn every_client_reports_what_it_reports_against_aws() {
     reports.iter().for_each(|(client, report)| page::check(client, report));
 }
 
+fn behind_a_proxy() -> (Proxy, Side) {
+    let behind = stand_in();
+    let deployment = Deployment::plain(behind.address()).named(MODEL);
+    let general = format!("{ONE_ATTEMPT}{}", passthrough_to(&behind));
+    let proxy = Proxy::start(DriverChoice::Auto, None, &[deployment], &general);
+    let pair = ClientCredential::derived(KEY);
+    let secret = pair.secret_access_key.expose().to_owned();
+    let side = Side {
+        url: format!("http://{}/bedrock", proxy.address()),
+        right: [pair.access_key_id, secret, KEY.to_owned()],
+        stand_in: behind,
+    };
+    (proxy, side)
+}
+
+/// The SDK says GOAWAY when it likes; all frames come nonetheless, and Node ends by itself.
+#[test]
+fn the_js_sdk_gets_all_of_a_slow_stream_over_http2() {
+    let (_proxy, side) = behind_a_proxy();
+    let client = CLIENTS.iter().find(|client| client.over_http2).expect("one of them");
+    let slow = json!({
+        "operation": "converse_stream",
+        "case": "ok",
+        "directive": "frames=20; frame_gap_ms=200",
+    });
+    let Some(reports) = run(client, &side, true, &[slow]) else { return };
+    // Before the deltas comes one event; behind them end of content, end of message, and usage.
+    assert_eq!(reports[0]["events"], 1 + 20 + 3, "{reports:?}");
+    assert_eq!(reports[0]["class"], Value::Null, "{reports:?}");
+}
+
 fn stand_in() -> StandIn {
     let api_keys = vec![API_KEY.to_owned()];
     StandIn::start(Options { tls: false, api_keys, ..Options::default() }).expect("a stand-in")
@@ -122,8 +144,8 @@ fn stand_in() -> StandIn {
 
 /// Both sides of one client; what it said through the proxy, or `None` if it cannot be had.
 fn compare(client: &Client, direct: &Side, proxied: &Side) -> Option<Vec<Value>> {
-    let mut there = run(client, direct, false)?;
-    let here = run(client, proxied, true)?;
+    let mut there = run(client, direct, false, &asked(client))?;
+    let here = run(client, proxied, true, &asked(client))?;
     there.iter_mut().for_each(|report| expect(client, report));
     for (there, here) in std::iter::zip(&there, &here) {
         assert_eq!(there, here, "{}: at AWS, and through the proxy", client.name);
@@ -183,8 +205,7 @@ fn signs_all_the_same(client: &Client, operation: Option<&str>) -> bool {
 }
 
 /// One run of a client's driver; a report for each of its cases, in their order.
-fn run(client: &Client, side: &Side, is_proxy: bool) -> Option<Vec<Value>> {
-    let asked = asked(client);
+fn run(client: &Client, side: &Side, is_proxy: bool, asked: &[Value]) -> Option<Vec<Value>> {
     let [id, secret, api_key] = &side.right;
     let input = json!({
         "url": side.url,
