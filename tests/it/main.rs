@@ -107,6 +107,7 @@ mod reload;
 mod reuse;
 #[cfg(feature = "stand-in")]
 mod running;
+#[cfg(feature = "stand-in")]
 mod security;
 #[cfg(feature = "stand-in")]
 mod signing;
