@@ -84,18 +84,22 @@ async fn known(
     for near in sorted.chunk_by(is_near) {
         let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
         let text = |id: &[u8; ID_BYTES]| Cell::text(str::from_utf8(id).unwrap_or_default());
-        let mut from = 0;
+        // In the order of the index: in that of the table, SQLite would read all of it.
+        let mut from = (text(first), Cell::Int(0));
         loop {
             let sql = format!(
-                "SELECT id, ids FROM spend_chunks \
-                 WHERE last_id >= ? AND first_id <= ? AND id > ? ORDER BY id LIMIT {STORE_KNOWN_ROWS_MAX}"
+                "SELECT id, last_id, ids FROM spend_chunks \
+                 WHERE (last_id, id) > (?, ?) AND first_id <= ? ORDER BY last_id, id LIMIT {STORE_KNOWN_ROWS_MAX}"
             );
-            let cells = vec![text(first), text(last), Cell::Int(from)];
-            let rows = session.rows(&sql, cells, &[Kind::Int, Kind::Text]).await?;
+            let cells = vec![from.0.clone(), from.1.clone(), text(last)];
+            let kinds = [Kind::Int, Kind::Text, Kind::Text];
+            let rows = session.rows(&sql, cells, &kinds).await?;
             let count = rows.len();
             for row in rows {
-                let [Value::Int(id), Value::Text(ids)] = &row[..] else { continue };
-                from = *id;
+                let [Value::Int(id), Value::Text(last_id), Value::Text(ids)] = &row[..] else {
+                    continue;
+                };
+                from = (Cell::text(last_id), Cell::Int(*id));
                 let (ids, _rest) = ids.as_bytes().as_chunks::<ID_BYTES>();
                 known.extend(ids.iter().filter(|id| asked.contains(*id)).copied());
             }

@@ -216,6 +216,10 @@ fn questions_are_answered_from_indices() {
                 "SEARCH spend_chunks USING INDEX spend_chunks_last_id (last_id",
             ),
             (
+                "SELECT ids FROM spend_chunks WHERE (last_id, id) > ('5', 0) AND first_id <= '9' ORDER BY last_id, id LIMIT 9",
+                "SEARCH spend_chunks USING INDEX spend_chunks_last_id (last_id",
+            ),
+            (
                 "SELECT request_id FROM spend_calls WHERE litellm_call_id = 'a'",
                 "SEARCH spend_calls USING PRIMARY KEY",
             ),
