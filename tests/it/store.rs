@@ -255,6 +255,11 @@ fn rows_go_and_sums_stay(place: &Place) {
         let oldest = place.number("SELECT MIN(started_us) / 1000000 FROM spend_logs").await;
         assert_eq!(u64::try_from(oldest), Ok(DAY.start().0 + gone));
         assert_eq!(place.number("SELECT COUNT(*) FROM spend_logs").await, 5000 - gone as i64);
+        if !place.is_postgres() {
+            let old = "SELECT COUNT(*) FROM spend_calls c WHERE NOT EXISTS \
+                 (SELECT 1 FROM spend_logs l WHERE l.request_id = c.request_id)";
+            assert_eq!(place.number(old).await, 0, "clients' ids go with their calls");
+        }
         assert_eq!(total(&store).await, sums(&all));
         let keeping = self::store(place);
         assert_eq!(keeping.prune(UnixSeconds(now.0 * 2)).await, Ok(0), "for good by default");

@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::session::{Bulk, Value};
 use super::sqlite::Session;
 use crate::control_plane::bookkeeper::Before;
-use crate::limits::{STORE_KNOWN_GAP_MS, STORE_KNOWN_ROWS_MAX};
+use crate::limits::{STORE_CHUNK_ENTRIES_MAX, STORE_KNOWN_GAP_MS, STORE_KNOWN_ROWS_MAX};
 
 /// Rows of one INSERT, if there are so many.
 const CHUNKS_AT_ONCE: usize = 8;
@@ -79,8 +79,9 @@ async fn known(
     let asked: HashSet<[u8; ID_BYTES]> = sorted.iter().copied().collect();
     let mut known = HashSet::new();
     // By neighbourhoods: one request of long ago must not ask for all that came since.
-    let is_near =
-        |a: &[u8; ID_BYTES], b: &[u8; ID_BYTES]| millis(b) - millis(a) <= STORE_KNOWN_GAP_MS;
+    let is_near = |a: &[u8; ID_BYTES], b: &[u8; ID_BYTES]| {
+        millis(b).saturating_sub(millis(a)) <= STORE_KNOWN_GAP_MS
+    };
     for near in sorted.chunk_by(is_near) {
         let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
         let text = |id: &[u8; ID_BYTES]| Cell::text(str::from_utf8(id).unwrap_or_default());
@@ -130,7 +131,17 @@ pub(super) async fn prune(
         "DELETE FROM spend_chunks WHERE id IN (SELECT id FROM spend_chunks \
          WHERE last_id < ? AND names {is} ORDER BY last_id LIMIT {max}) RETURNING length(ids)"
     );
-    let gone = session.rows(&sql, vec![before], &[Kind::Int]).await?;
+    let gone = session.rows(&sql, vec![before.clone()], &[Kind::Int]).await?;
+    if have_rows {
+        // What a chunk that is not old enough yet has of them goes early, and is found by our own ids still.
+        // As many as the chunks may have had, or they would pile up.
+        let calls_max = u64::from(max) * STORE_CHUNK_ENTRIES_MAX as u64;
+        let calls = format!(
+            "DELETE FROM spend_calls WHERE (litellm_call_id, request_id) IN (SELECT litellm_call_id, request_id \
+             FROM spend_calls WHERE request_id < ? LIMIT {calls_max})"
+        );
+        session.execute(&calls, vec![before]).await?;
+    }
     let bytes = gone.iter().flatten().map(|value| match value {
         Value::Int(bytes) => bytes.unsigned_abs(),
         _ => 0,

@@ -15,6 +15,9 @@ use super::{Store, StoreError};
 use crate::control_plane::spend::{Day, LogsQuery};
 use crate::limits::{STORE_KNOWN_ROWS_MAX, STORE_LOGS_ROWS_MAX, STORE_SEARCHED_ROWS_MAX};
 
+/// Chunks that are read before it is seen whether they do.
+const CHUNKS_AT_FIRST: usize = 2;
+
 /// What was found of a request: the number of its names, and its array.
 type Found = (i64, Vec<Json>);
 
@@ -42,11 +45,14 @@ impl Store {
         }
         let mut found: BTreeMap<String, Found> = BTreeMap::new();
         let (mut place, mut searched) = ((String::from("~"), i64::MAX), 0);
+        // Few at first: a chunk may have hundreds of requests, or one.
+        let mut page = CHUNKS_AT_FIRST;
         loop {
-            let (sql, cells) = wanted.sql(&place);
+            let (sql, cells) = wanted.sql(&place, page);
             let kinds = [Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Text];
             let chunks = self.ask(READING, &sql, &cells, &kinds).await?;
-            let is_last = chunks.len() < STORE_KNOWN_ROWS_MAX;
+            let is_last = chunks.len() < page;
+            page = (page * 2).min(STORE_KNOWN_ROWS_MAX);
             for chunk in chunks {
                 let [
                     Value::Int(at),
@@ -136,7 +142,7 @@ impl Store {
 
 impl Wanted {
     /// The next chunks that may hold what is wanted, from `place` on: a last id, and a chunk's own.
-    fn sql(&self, place: &(String, i64)) -> (String, Vec<Cell>) {
+    fn sql(&self, place: &(String, i64), page: usize) -> (String, Vec<Cell>) {
         let mut conditions =
             vec!["rows IS NOT NULL".to_owned(), "(last_id, id) < (?, ?)".to_owned()];
         let mut cells = vec![Cell::text(&place.0), Cell::Int(place.1)];
@@ -156,7 +162,7 @@ impl Wanted {
         }
         let sql = format!(
             "SELECT id, last_id, ids, names, rows FROM spend_chunks WHERE {} \
-             ORDER BY last_id DESC, id DESC LIMIT {STORE_KNOWN_ROWS_MAX}",
+             ORDER BY last_id DESC, id DESC LIMIT {page}",
             conditions.join(" AND ")
         );
         (sql, cells)
