@@ -59,10 +59,16 @@ fn a_secret_that_all_may_read_is_warned_of() {
         ("hush-hush", 0o640, false),
         ("hush-hush", 0o600, false),
         ("os.environ/A_SECRET", 0o644, false),
+        (
+            "os.environ/A_SECRET\nenvironment_variables:\n  AWS_SESSION_TOKEN: hush-hush",
+            0o644,
+            true,
+        ),
     ] {
         let told = check(key, mode);
         assert_eq!(told.contains("every user of this machine can read"), is_warned, "{told}");
         assert!(!told.contains("hush"), "{told}");
-        assert!(!is_warned || told.contains("exposed.yaml:7: "), "{told}");
+        let line = if key.contains('\n') { "exposed.yaml:9: " } else { "exposed.yaml:7: " };
+        assert!(!is_warned || told.contains(line), "{told}");
     }
 }

@@ -5,10 +5,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use super::document::{Content, Node};
 use super::problem::{Place, Problems};
 
-/// Keys whose values are secrets, wherever they stand.
-const SECRETS: [&str; 6] = [
+/// Keys whose values are secrets, wherever they stand; in capitals, as variables.
+const SECRETS: [&str; 8] = [
     "master_key",
+    "litellm_master_key",
     "api_key",
+    "aws_bearer_token_bedrock",
     "aws_secret_access_key",
     "aws_session_token",
     "secret_access_key",
@@ -40,7 +42,7 @@ fn walk(node: &Node, found: &mut impl FnMut(&Place)) {
     for (key, value) in node.entries() {
         match &value.content {
             Content::Text(text) | Content::Number(_, text)
-                if SECRETS.contains(&key.as_str())
+                if SECRETS.iter().any(|secret| key.eq_ignore_ascii_case(secret))
                     && !text.is_empty()
                     && !text.starts_with("os.environ/") =>
             {
