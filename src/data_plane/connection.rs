@@ -204,7 +204,7 @@ async fn serve_requests(client: &Client<'_>, line: &Line, worker: &Rc<Worker>, i
     // Idle ones are to close: what was sent ahead is not served, and must not turn our close into a reset that
     // overtakes the last answer.
     if client.inbox.is_empty() {
-        line.finish_sending(Duration::from_millis(LINGER_MS_MAX)).await;
+        line.announce_end(Duration::from_millis(LINGER_MS_MAX)).await;
     } else {
         linger(client, line).await;
     }

@@ -95,12 +95,17 @@ impl Line {
 
     /// As [`Socket::finish_sending`], and says so in TLS's own words before.
     pub async fn finish_sending(&self, stall: Duration) {
+        self.announce_end(stall).await;
+        self.socket().finish_sending();
+    }
+
+    /// Says in TLS's own words that no more will be sent; plain text has none but the close.
+    pub async fn announce_end(&self, stall: Duration) {
         if let Self::Secured(secured) = self {
             let mut last = mem::take(&mut *secured.due.borrow_mut());
             secured.session.borrow_mut().close(&mut last);
             let _the_peer_is_gone = secured.socket.send(last, 0, stall).await;
         }
-        self.socket().finish_sending();
     }
 
     /// As [`Socket::reset_on_close`]. Nothing says that this is the end.
